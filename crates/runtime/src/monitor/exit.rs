@@ -1,0 +1,130 @@
+use std::{
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    io::Errno,
+    process::{WaitOptions, WaitStatus, wait},
+};
+
+use super::{client::Client, record, running::Monitor};
+use crate::wire::{Exit, ExitRecord, Reply, Target};
+
+/// How long output may still come after the init's end, from a process that outlived it.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// How long clients may take to read the last they get.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// Where the container is in its life, and the monitor with it.
+///
+/// `Running` → (the init has ended and the record of it is on disk) → `Draining` → (output is at its
+/// end) → `Leaving`, in which clients have been told and read on.
+#[derive(Debug)]
+pub(super) enum Phase {
+    Running,
+    Draining { record: ExitRecord, until: Instant },
+    Leaving { record: ExitRecord, until: Instant },
+}
+
+impl Phase {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Running => None,
+            Self::Draining { until, .. } | Self::Leaving { until, .. } => Some(*until),
+        }
+    }
+
+    /// The init's end, as soon as it is on disk.
+    pub(super) fn record(&self) -> Option<&ExitRecord> {
+        match self {
+            Self::Running => None,
+            Self::Draining { record, .. } | Self::Leaving { record, .. } => Some(record),
+        }
+    }
+
+    /// The init's end, once it follows all output.
+    pub(super) fn announced(&self) -> Option<&ExitRecord> {
+        match self {
+            Self::Running | Self::Draining { .. } => None,
+            Self::Leaving { record, .. } => Some(record),
+        }
+    }
+}
+
+impl Monitor {
+    /// Reaps every child that has ended: the init, exec processes, orphans.
+    pub(super) fn reap(&mut self) {
+        loop {
+            let (pid, status) = match wait(WaitOptions::NOHANG) {
+                Ok(Some(ended)) => ended,
+                Err(Errno::INTR) => continue,
+                Ok(None) | Err(_) => return,
+            };
+            let (pid, exit) = (pid.as_raw_nonzero().get(), exit(status));
+            if pid == self.parts.container.pid {
+                self.init_ended(exit);
+            } else if let Some(status) = self.execs.ended(pid, exit, &self.parts.directory) {
+                let target = Target::Exec(status.id.clone());
+                self.announce(&target, &Reply::ExecExited(status));
+            }
+        }
+    }
+
+    /// Takes the next steps of the container's end, if they are due.
+    pub(super) fn advance(&mut self, now: Instant) {
+        if let Phase::Draining { until, record } = &mut self.phase {
+            let outputs = &mut self.parts.outputs;
+            if *until <= now && outputs.are_paused() {
+                // A client holds what is left back, within its own patience.
+                *until = now + DRAIN;
+            } else if *until <= now {
+                outputs.finish();
+            }
+            if outputs.are_finished() {
+                let record = record.clone();
+                self.announce(&Target::Init, &Reply::Exited(record.clone()));
+                self.phase = Phase::Leaving { record, until: now + LINGER };
+            }
+        }
+    }
+
+    /// Whether nobody needs this monitor any more.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        match &self.phase {
+            Phase::Running | Phase::Draining { .. } => false,
+            Phase::Leaving { until, .. } => {
+                let unserved = || self.clients.iter().filter(|client| !client.is_served());
+                unserved().next().is_none() || (*until <= now && !unserved().any(Client::is_trusted))
+            }
+        }
+    }
+
+    fn init_ended(&mut self, exit: Exit) {
+        let record = self.parts.container.exit_record(exit);
+        // When it cannot be written, whoever listens still hears of it, and nobody else ever will.
+        record::write(self.parts.directory.as_fd(), record::EXIT_RECORD, &record).ok();
+        self.parts.container.kill_rest();
+        // The terminal's end comes once nobody holds the slave.
+        self.parts.terminal = None;
+        self.phase = Phase::Draining { record, until: Instant::now() + DRAIN };
+    }
+
+    fn announce(&mut self, target: &Target, reply: &Reply) {
+        for client in &mut self.clients {
+            while let Some(at) = client.waits.iter().position(|(waited, _)| waited == target) {
+                let (_, sequence) = client.waits.swap_remove(at);
+                client.reply(sequence, reply, Vec::new());
+            }
+            client.register(&self.parts.poll);
+        }
+    }
+}
+
+fn exit(status: WaitStatus) -> Exit {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Exit { code, signal: None },
+        (None, signal) => Exit { code: 128 + signal.unwrap_or_default(), signal },
+    }
+}
