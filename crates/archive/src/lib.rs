@@ -1,0 +1,3 @@
+//! Layers as tar streams: reading, applying to a directory, writing.
+
+pub mod entry;
