@@ -1,11 +1,19 @@
-//! The words of Longshore's domain: ids, digests and the kinds of error.
+//! The words of Longshore's domain: names, digests, ids, platforms, the documents of an image, and the kinds of
+//! error.
 //!
 //! Everything above uses these and nothing here does I/O. A word is added when two crates need it.
 
 mod digest;
 mod id;
 mod kind;
+pub mod oci;
+pub mod platform;
+pub mod progress;
+pub mod reference;
 
 pub use digest::{Algorithm, ChainId, DiffId, Digest, DigestError, Hasher, ImageId};
 pub use id::{ContainerId, ContainerIdError};
 pub use kind::Kind;
+pub use platform::{Matcher, Platform, PlatformError};
+pub use progress::{Progress, ProgressEvent, Status};
+pub use reference::{Reference, ReferenceError};
