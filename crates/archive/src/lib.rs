@@ -1,5 +1,3 @@
 //! Layers as tar streams: reading, applying to a directory, writing.
 
 pub mod entry;
-pub mod limits;
-pub mod tar;

@@ -1,0 +1,131 @@
+//! A data root for one test, and things to put in it.
+
+use std::{
+    fs,
+    io::Write,
+    os::fd::{AsRawFd, BorrowedFd},
+    path::{Path, PathBuf},
+};
+
+use longshore_store::{
+    Form, FormKind, LayerFacts, ManifestKind, NewImage, NewManifest, Options, Prepared, Recovery, Store,
+};
+use longshore_types::{DiffId, Digest, ImageId, Platform, Reference};
+use tempfile::TempDir;
+
+pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+pub(crate) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+
+pub(crate) struct Bed {
+    dir: TempDir,
+}
+
+impl Bed {
+    /// In memory where there is a file system for it: what is tested there is order, not the disk.
+    pub(crate) fn new() -> Self {
+        let memory = Path::new("/dev/shm");
+        let dir = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
+        Self { dir: dir.expect("a temporary directory") }
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    pub(crate) fn open(&self) -> (Store, Recovery) {
+        Store::open(self.root(), Options::default()).expect("open the store")
+    }
+
+    pub(crate) fn store(&self) -> Store {
+        self.open().0
+    }
+}
+
+pub(crate) fn name(text: &str) -> Reference {
+    Reference::parse(text).expect("a name").with_default_tag()
+}
+
+/// The path of an open directory.
+pub(crate) fn path(fd: BorrowedFd<'_>) -> PathBuf {
+    format!("/proc/self/fd/{}", fd.as_raw_fd()).into()
+}
+
+/// A layer with one file, prepared with its blob (which is no tar, and need not be).
+pub(crate) fn layer(store: &Store, content: &str) -> (DiffId, Vec<Prepared>) {
+    let blob = store.prepare_blob(format!("blob of {content}").as_bytes()).expect("a blob");
+    let layer = store.begin_layer().expect("a layer");
+    fs::create_dir(path(layer.dir()).join("dir")).expect("a directory");
+    fs::write(path(layer.dir()).join("dir/file"), content).expect("a file");
+    let diff_id = DiffId(Digest::of(content.as_bytes()));
+    let form = Form {
+        digest: blob.digest().clone(),
+        size: blob.size(),
+        media_type: LAYER.to_owned(),
+        kind: FormKind::Compressed,
+    };
+    let facts = LayerFacts { bytes: content.len() as u64, inodes: 3, tar_bytes: 1024, forms: vec![form] };
+    let layer = layer.prepare(diff_id.clone(), facts).expect("a prepared layer");
+    (diff_id, vec![Prepared::Blob(blob), Prepared::Layer(layer)])
+}
+
+/// An image of these layers, with its manifest; all of it is to be committed.
+pub(crate) fn image(store: &Store, layers: &[&str]) -> (ImageId, Digest, Vec<Prepared>) {
+    let mut prepared = Vec::new();
+    let mut parts = Vec::new();
+    let mut diff_ids = Vec::new();
+    for content in layers {
+        let (diff_id, more) = layer(store, content);
+        for one in &more {
+            if let Prepared::Blob(blob) = one {
+                parts.push((blob.digest().clone(), blob.size()));
+            }
+        }
+        prepared.extend(more);
+        diff_ids.push(diff_id);
+    }
+    let config = serde_json::json!({
+        "architecture": "amd64", "os": "linux", "config": {},
+        "rootfs": {"type": "layers", "diff_ids": diff_ids},
+    });
+    let config = store.prepare_blob(config.to_string().as_bytes()).expect("a configuration");
+    let id = ImageId(config.digest().clone());
+    let layers: Vec<_> = parts
+        .iter()
+        .map(|(digest, size)| serde_json::json!({"mediaType": LAYER, "digest": digest, "size": size}))
+        .collect();
+    let document = serde_json::json!({
+        "schemaVersion": 2, "mediaType": MANIFEST, "layers": layers,
+        "config": {"mediaType": CONFIG, "digest": config.digest(), "size": config.size()},
+    });
+    let manifest = store.prepare_blob(document.to_string().as_bytes()).expect("a manifest");
+    let digest = manifest.digest().clone();
+    parts.insert(0, (config.digest().clone(), config.size()));
+    prepared.push(Prepared::Manifest(NewManifest {
+        digest: digest.clone(),
+        kind: ManifestKind::Manifest,
+        media_type: MANIFEST.to_owned(),
+        size: manifest.size(),
+        image: Some(id.clone()),
+        parts,
+    }));
+    prepared.push(Prepared::Image(NewImage {
+        id: id.clone(),
+        layers: diff_ids,
+        platform: Platform::new("linux", "amd64"),
+        created: Some(1_700_000_000),
+        labels: [("a".to_owned(), "b".to_owned())].into(),
+        parent: None,
+    }));
+    prepared.extend([Prepared::Blob(config), Prepared::Blob(manifest)]);
+    (id, digest, prepared)
+}
+
+/// Writes a whole blob.
+pub(crate) fn blob(store: &Store, content: &[u8]) -> Digest {
+    let digest = Digest::of(content);
+    let mut ingest = store.ingest(&digest, content.len() as u64).expect("an ingest");
+    let offset = usize::try_from(ingest.offset()).expect("small");
+    ingest.write_all(&content[offset..]).expect("written");
+    ingest.commit().expect("committed")
+}
