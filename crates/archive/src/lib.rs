@@ -1,3 +1,5 @@
 //! Layers as tar streams: reading, applying to a directory, writing.
 
 pub mod entry;
+pub mod limits;
+pub mod tar;
