@@ -1,1 +1,86 @@
-//! What is done with images.
+//! What is done with images: pull, push, load, save, import, export, commit, tag, remove, list, inspect, prune.
+//!
+//! [`Images`] is the service. It knows the store and the registries, and no HTTP, no version of an API and no
+//! containers: values come up as structs, the only calls up are to a [`longshore_types::Progress`]. One file is
+//! one verb.
+//!
+//! ```text
+//! pull ─▶ registry ─▶ bytes ─┐
+//! load ─▶ archive  ─▶ bytes ─┼▶ unpack ─▶ prepared layers and blobs ─▶ Store::commit_all: visible, all or nothing
+//! import, commit   ─▶ bytes ─┘
+//! ```
+//!
+//! # Rules
+//!
+//! * An image is its configuration: the image's ID is that blob's digest. The bytes of manifests, indexes and
+//!   configurations are kept as they came.
+//! * A future that is dropped stops what it did. Nothing half made is visible; partial downloads stay, and the
+//!   next pull goes on from there.
+//! * Work of the disk and of the processor is done on threads that may block, never on the runtime's.
+
+#![allow(dead_code, reason = "the verbs are to come")]
+
+mod error;
+mod settings;
+mod time;
+
+use std::sync::Arc;
+
+pub use error::{Error, Result};
+use longshore_store::Store;
+pub use settings::Settings;
+
+/// All that can be done with the images of one store.
+#[derive(Clone, Debug)]
+pub struct Images(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    settings: Settings,
+}
+
+impl Images {
+    /// The images of `store`.
+    #[must_use]
+    pub fn new(store: Store, settings: Settings) -> Self {
+        Self(Arc::new(Inner { store, settings }))
+    }
+
+    /// Where the images are.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// How this service behaves.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Does work that blocks: the store's, the disk's.
+    pub(crate) async fn blocking<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Store) -> Result<T> + Send + 'static,
+    {
+        let store = self.0.store.clone();
+        spawn_blocking(move || work(&store)).await
+    }
+}
+
+/// Does work that blocks on a thread of its own.
+pub(crate) async fn spawn_blocking<T, F>(work: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Error::ShuttingDown),
+        },
+    }
+}

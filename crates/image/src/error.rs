@@ -1,0 +1,61 @@
+use std::sync::Arc;
+
+use longshore_types::{DiffId, Digest, Kind, Platform, PlatformError, ReferenceError, oci::DocumentError};
+
+/// What every function of this crate returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something could not be done with an image. Where Docker's clients match on words, these are Docker's.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Store(#[from] longshore_store::Error),
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+    /// What several waited for failed for all of them.
+    #[error(transparent)]
+    Shared(Arc<Self>),
+    #[error("no matching manifest for {platform} in the manifest list entries")]
+    NoMatchingManifest { platform: Platform },
+    #[error("layer {blob}: its content hashes to {found}, but the image's configuration says {expected}")]
+    DiffIdMismatch { blob: Digest, expected: DiffId, found: DiffId },
+    #[error("the process is being shut down")]
+    ShuttingDown,
+}
+
+impl Error {
+    /// What it means to whoever asked.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Store(error) => error.kind(),
+            Self::Document(error) => error.kind(),
+            Self::Reference(error) => error.kind(),
+            Self::Platform(error) => error.kind(),
+            Self::Shared(error) => error.kind(),
+            Self::NoMatchingManifest { .. } => Kind::NotFound,
+            Self::DiffIdMismatch { .. } => Kind::InvalidInput,
+            Self::ShuttingDown => Kind::Unavailable,
+        }
+    }
+
+    /// The error and its causes in one line, as it is shown to people.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let mut text = self.to_string();
+        let mut next = std::error::Error::source(self);
+        while let Some(cause) = next {
+            let cause_text = cause.to_string();
+            if !text.ends_with(&cause_text) {
+                text.push_str(": ");
+                text.push_str(&cause_text);
+            }
+            next = cause.source();
+        }
+        text
+    }
+}
