@@ -4,6 +4,8 @@
 //! or on the kernel's own state. When the bed is dropped it deletes what is left and fails the
 //! test if anything of it remains: see [`ledger`].
 //!
+//! Suites of the image crates take real images from [`images`] and a real registry from [`registry`].
+//!
 //! The runtime under test is `LONGSHORE_TEST_RUNTIME`, else the `longshore-runtime` that was built
 //! into the same profile directory as the test. All names that a bed gives out carry its id, so
 //! tests run in parallel and look only at their own.
@@ -16,11 +18,14 @@ pub mod console;
 mod container;
 pub mod errno;
 pub mod identity;
+pub mod images;
 mod invocation;
 pub mod ledger;
 pub mod mountinfo;
 pub mod racer;
+pub mod registry;
 pub mod report;
+pub mod tool;
 mod wait;
 
 pub use bed::Bed;
