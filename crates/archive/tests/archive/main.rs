@@ -1,0 +1,5 @@
+//! Layers onto real directories and back, as root. Tests of a row of the list of attacks carry its number.
+
+mod apply;
+mod layer;
+mod tree;
