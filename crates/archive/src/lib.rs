@@ -1,5 +1,6 @@
 //! Layers as tar streams: reading, applying to a directory, writing.
 
+pub mod apply;
 pub mod compress;
 pub mod entry;
 pub mod limits;

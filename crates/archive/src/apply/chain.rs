@@ -21,10 +21,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{
-    error::{Failure, Refusal},
-    name, xattr,
-};
+use super::{error::Failure, name, xattr};
 
 /// Levels that are kept open. Deeper paths open again what they leave behind.
 const OPEN: usize = 64;
@@ -99,8 +96,8 @@ impl<'r> Chain<'r> {
         })
     }
 
-    /// Goes to the directory `path` (clean); makes what is missing, with the times `implied`.
-    pub(super) fn enter(&mut self, path: &[u8], implied: &Timestamps) -> Result<(), Failure> {
+    /// Goes to the directory `path` (clean); makes what is missing with the times `implied`, or fails.
+    pub(super) fn enter(&mut self, path: &[u8], implied: Option<&Timestamps>) -> Result<(), Failure> {
         if self.path != path {
             let mut shared = 0;
             for level in &self.levels {
@@ -172,7 +169,7 @@ impl<'r> Chain<'r> {
     }
 
     /// A directory or link was deleted: nothing that was resolved before holds any more.
-    pub(super) fn forget(&mut self, implied: &Timestamps) -> Result<(), Failure> {
+    pub(super) fn forget(&mut self) -> Result<(), Failure> {
         self.aside = None;
         if !self.linked {
             // The levels are the parents of what was deleted: they are still there.
@@ -181,7 +178,7 @@ impl<'r> Chain<'r> {
         let path = self.path.clone();
         self.leave(0)?;
         self.linked = false;
-        self.enter(&path, implied)
+        self.enter(&path, None)
     }
 
     /// Looks up the directory of a link's target. Nothing is made.
@@ -238,7 +235,7 @@ impl<'r> Chain<'r> {
             .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
     }
 
-    fn descend(&mut self, name: &[u8], implied: &Timestamps) -> Result<(), Failure> {
+    fn descend(&mut self, name: &[u8], implied: Option<&Timestamps>) -> Result<(), Failure> {
         self.reopen()?;
         match open(self.parent().fd, name) {
             Ok(fd) => self.add(name, fd).map(drop),
@@ -249,7 +246,7 @@ impl<'r> Chain<'r> {
     }
 
     /// Goes through a name that is no directory.
-    fn detour(&mut self, name: &[u8], implied: &Timestamps) -> Result<(), Failure> {
+    fn detour(&mut self, name: &[u8], implied: Option<&Timestamps>) -> Result<(), Failure> {
         let parent = self.parent();
         let stat = statat(parent.fd, name, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(Failure::of("look at the directory"))?;
@@ -277,7 +274,8 @@ impl<'r> Chain<'r> {
     }
 
     /// Makes a directory that the archive does not have, as Docker does: root's, mode 0755.
-    fn imply(&mut self, name: &[u8], implied: &Timestamps) -> Result<(), Failure> {
+    fn imply(&mut self, name: &[u8], implied: Option<&Timestamps>) -> Result<(), Failure> {
+        let implied = implied.ok_or(Failure::System("open the directory", Errno::NOENT))?;
         let parent = self.parent();
         mkdirat(parent.fd, name, Mode::from_raw_mode(IMPLIED)).map_err(Failure::of("make the directory"))?;
         self.made += 1;
@@ -355,9 +353,4 @@ pub(crate) fn is_whiteout(stat: &Stat) -> bool {
 
 fn inherited(stat: &Stat) -> Option<u32> {
     (stat.st_mode & SETGID != 0).then_some(stat.st_gid)
-}
-
-/// Refuses paths with more parts than allowed.
-pub(super) fn check_depth(path: &[u8], limit: usize) -> Result<(), Refusal> {
-    if name::depth(path) > limit { Err(Refusal::Depth) } else { Ok(()) }
 }

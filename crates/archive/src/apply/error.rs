@@ -39,8 +39,6 @@ pub enum Refusal {
     Root,
     /// A whiteout of nothing, of `.` or of `..`.
     Whiteout,
-    /// More parts in the path than the limits allow.
-    Depth,
     /// A device number that the kernel does not have.
     Device,
     /// A hard link to a directory.
@@ -54,7 +52,6 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Refusal::Root => "names the root of the layer, which must be a directory",
             Refusal::Whiteout => "is a whiteout without a name to delete",
-            Refusal::Depth => "is nested too deep",
             Refusal::Device => "has a device number that does not exist",
             Refusal::LinkToDirectory => "is a hard link to a directory",
             Refusal::LinkToNothing => "is a hard link to a file that the layer does not have",

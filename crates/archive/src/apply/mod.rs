@@ -122,7 +122,6 @@ pub fn apply(tar: impl Read, root: BorrowedFd<'_>, options: &Options<'_>) -> Res
         options,
         applied: Applied::default(),
         touched: Touched::default(),
-        implied: times(&Entry::default()),
         target: Vec::new(),
         link_targets: false,
         user: geteuid().as_raw(),
@@ -149,8 +148,6 @@ struct Applier<'r, 'o, R> {
     applied: Applied,
     /// Only filled where whiteouts delete.
     touched: Touched,
-    /// Times of the directories that the current entry implies.
-    implied: rustix::fs::Timestamps,
     /// The cleaned target of a link, kept for its memory.
     target: Vec<u8>,
     /// AUFS's directory for the targets of hard links was made.
@@ -178,7 +175,6 @@ impl<R: Read> Applier<'_, '_, R> {
                 _ => Err(error::Refusal::Root.into()),
             };
         }
-        chain::check_depth(path, self.options.limits.depth)?;
         let (directory, mut name) = name::split(path);
         let mut marker =
             if self.options.whiteouts == Whiteouts::Literal { Marker::File } else { name::marker(path)? };
@@ -192,9 +188,8 @@ impl<R: Read> Applier<'_, '_, R> {
         if self.overlay() && entry.kind == Kind::CharDevice && entry.device == (0, 0) {
             marker = Marker::Deleted(name);
         }
-        self.implied = times(entry);
         let before = self.chain.made;
-        self.chain.enter(directory, &self.implied)?;
+        self.chain.enter(directory, Some(&times(entry)))?;
         self.applied.inodes += self.chain.made - before;
         if let Marker::Deleted(deleted) = marker {
             name = deleted;

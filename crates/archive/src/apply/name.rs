@@ -51,11 +51,6 @@ pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// How many parts a clean path has.
-pub(super) fn depth(path: &[u8]) -> usize {
-    if path.is_empty() { 0 } else { path.iter().filter(|byte| **byte == b'/').count() + 1 }
-}
-
 /// What a clean path stands for in a layer.
 pub(super) fn marker(path: &[u8]) -> Result<Marker<'_>, Refusal> {
     if path.starts_with(META) && path != OPAQUE {
@@ -128,10 +123,5 @@ mod tests {
         for path in [".wh.", ".wh..", ".wh...", "a/.wh.", "a/.wh.."] {
             assert_eq!(of(path), Err(Refusal::Whiteout), "{path}");
         }
-    }
-
-    #[test]
-    fn depths() {
-        assert_eq!([depth(b""), depth(b"a"), depth(b"a/b/c")], [0, 1, 3]);
     }
 }

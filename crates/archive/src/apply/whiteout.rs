@@ -51,7 +51,7 @@ impl<R: Read> Applier<'_, '_, R> {
         }
         let parent = self.chain.parent();
         prune(parent.fd, &self.touched).map_err(Failure::of("empty the directory"))?;
-        self.chain.forget(&self.implied)
+        self.chain.forget()
     }
 
     /// Deletes `name` from a plain tree, but not what this layer put there.
@@ -63,7 +63,7 @@ impl<R: Read> Applier<'_, '_, R> {
         } else if let Ok(fd) = open(parent.fd, name) {
             prune(fd.as_fd(), &self.touched).map_err(failed)?;
         }
-        self.chain.forget(&self.implied)
+        self.chain.forget()
     }
 
     /// Deletes what has the name that a new file needs.
@@ -83,6 +83,6 @@ impl<R: Read> Applier<'_, '_, R> {
         if !matches!(kind, FileType::Directory | FileType::Symlink) {
             return Ok(());
         }
-        self.chain.forget(&self.implied)
+        self.chain.forget()
     }
 }

@@ -23,7 +23,12 @@ impl Root {
     }
 
     pub(crate) fn with(whiteouts: Whiteouts) -> Root {
-        let dir = TempDir::with_prefix("longshore-apply-").expect("a directory");
+        Root::below(&std::env::temp_dir(), whiteouts)
+    }
+
+    /// In a directory that is known to be fast.
+    pub(crate) fn below(place: &Path, whiteouts: Whiteouts) -> Root {
+        let dir = TempDir::with_prefix_in("longshore-apply-", place).expect("a directory");
         fs::create_dir(dir.path().join("fs")).expect("a directory");
         Root { dir, whiteouts }
     }
@@ -34,6 +39,17 @@ impl Root {
 
     pub(crate) fn at(&self, path: &str) -> PathBuf {
         self.path().join(path)
+    }
+
+    /// A path next to the root.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Empties the root.
+    pub(crate) fn renew(&self) {
+        fs::remove_dir_all(self.path()).expect("remove");
+        fs::create_dir(self.path()).expect("a directory");
     }
 
     pub(crate) fn apply_bytes(&self, bytes: &[u8]) -> Result<Applied, Error> {
@@ -242,8 +258,7 @@ fn deep_paths_need_few_descriptors() {
         hardlink(deep("c"), &deep("b")),
     ]);
     assert_eq!(read(&root.at(&deep("c"))), "b");
-    let error = root.apply(&[file(format!("{}x", "d/".repeat(513)), "")]).expect_err("too deep");
-    assert!(error.to_string().contains("nested"), "{error}");
+    root.apply(&[file(format!("{}x", "d/".repeat(513)), "")]).expect_err("too deep");
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! Layers onto real directories and back, as root. Tests of a row of the list of attacks carry its number.
 
 mod apply;
+mod hostile;
 mod layer;
+mod mount;
+mod outside;
+mod remove;
 mod tree;
