@@ -3,6 +3,7 @@
 mod apply;
 mod hostile;
 mod layer;
+mod merged;
 mod mount;
 mod outside;
 mod remove;
