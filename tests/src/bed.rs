@@ -2,7 +2,7 @@
 
 use crate::bundle::Bundle;
 use crate::container::Container;
-use crate::invocation::{Invocation, Output};
+use crate::invocation::{self, Invocation, Output};
 use crate::ledger::Ledger;
 use serde_json::Value;
 use std::fmt;
@@ -194,6 +194,10 @@ impl Drop for Bed {
             self.say(format_args!("kept {} of the failed test", self.dir.display()));
             if !left.is_empty() {
                 self.say(format_args!("and it left {left:#?}"));
+            }
+            match invocation::failed() {
+                story if story.is_empty() => {}
+                story => self.say(format_args!("the call that failed:{story}")),
             }
             self.ledger.clean();
             return;

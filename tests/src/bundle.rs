@@ -33,13 +33,13 @@ impl Bundle {
         }
         let busybox = Path::new("/bin/busybox");
         crate::require!(busybox.is_file(), "no /bin/busybox: install the package busybox-static");
-        fs::copy(busybox, rootfs.join("bin/busybox")).expect("copy busybox");
+        copy_program(busybox, &rootfs.join("bin/busybox"));
         for applet in APPLETS {
             symlink("busybox", rootfs.join("bin").join(applet)).expect("link to busybox");
         }
         let probe = profile_dir().join("probe");
         crate::require!(probe.is_file(), "{} is not there: build package testkit", probe.display());
-        fs::copy(&probe, rootfs.join("probe")).expect("copy the probe");
+        copy_program(&probe, &rootfs.join("probe"));
         fs::write(rootfs.join("etc/passwd"), PASSWD).expect("root file system");
         fs::write(rootfs.join("etc/group"), GROUP).expect("root file system");
         let mut bundle = Bundle { dir: dir.to_owned(), spec: identity::spec(bed.has_namespace("time")) };
@@ -167,6 +167,10 @@ impl Bundle {
         }
         value
     }
+}
+
+fn copy_program(from: &Path, to: &Path) {
+    crate::write_programs(|| fs::copy(from, to)).expect("copy a program");
 }
 
 fn file_name(path: &Path) -> String {

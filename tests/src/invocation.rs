@@ -7,7 +7,19 @@ use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
+
+/// Keeps the tests of one process (`cargo test` runs them as threads) from starting a program while
+/// another thread has a program file open for writing: the new process would hold that descriptor until
+/// its exec, and whoever executes the file meanwhile gets `ETXTBSY`.
+static PROGRAMS: RwLock<()> = RwLock::new(());
+
+/// Makes program files by `write`, while no process is started.
+pub fn write_programs<T>(write: impl FnOnce() -> T) -> T {
+    let _guard = PROGRAMS.read().unwrap_or_else(PoisonError::into_inner);
+    write()
+}
 
 /// A program call under construction. Output goes to files, not pipes: a container that inherits
 /// them must not keep the caller waiting.
@@ -96,7 +108,10 @@ impl Invocation {
         }
         self.command.stderr(File::create(&self.stderr).expect("output file"));
         let program = self.command.get_program().to_owned();
-        self.command.spawn().unwrap_or_else(|error| panic!("execute {}: {error}", program.display()))
+        let guard = PROGRAMS.write().unwrap_or_else(PoisonError::into_inner);
+        let started = self.command.spawn();
+        drop(guard);
+        started.unwrap_or_else(|error| panic!("execute {}: {error}", program.display()))
     }
 
     /// Runs the program to its end.
@@ -124,13 +139,16 @@ fn read(path: &PathBuf) -> String {
     fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
-/// Shortened: a report is many pages.
+/// The start of a text: a report is many pages.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(1000) {
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
+        None => text.to_owned(),
+    }
+}
+
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let short = |text: &str| match text.char_indices().nth(1000) {
-            Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
-            None => text.to_owned(),
-        };
         let (stdout, stderr) = (short(&self.stdout), short(&self.stderr));
         f.debug_struct("Output")
             .field("code", &self.code)
@@ -140,14 +158,32 @@ impl fmt::Debug for Output {
     }
 }
 
+/// What the last failed call of this process was like; see [`Output::story`].
+static FAILED: Mutex<String> = Mutex::new(String::new());
+
+/// The story of the call that failed this test, if one did.
+pub(crate) fn failed() -> String {
+    FAILED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
 impl Output {
+    /// What a failed test shows of a call, the most telling last: logs are cut. The bed repeats it, after
+    /// the backtrace.
+    fn story(&self) -> String {
+        let (stdout, stderr) = (short(&self.stdout), short(&self.stderr));
+        let (stdout, stderr, code) = (stdout.trim_end(), stderr.trim_end(), self.code);
+        let story = format!("\nstdout: {stdout}\nstderr: {stderr}\ncode: {code}");
+        FAILED.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&story);
+        story
+    }
+
     /// Returns itself if the call succeeded.
     ///
     /// # Panics
     /// If it did not.
     #[track_caller]
     pub fn ok(self) -> Output {
-        assert_eq!(self.code, 0, "{self:?}");
+        assert!(self.code == 0, "had to succeed: {}", self.story());
         self
     }
 
@@ -157,7 +193,7 @@ impl Output {
     /// If it succeeded.
     #[track_caller]
     pub fn refused(self) -> String {
-        assert_ne!(self.code, 0, "had to fail: {self:?}");
+        assert!(self.code != 0, "had to fail: {}", self.story());
         self.stderr
     }
 
@@ -167,7 +203,7 @@ impl Output {
     /// If it is something else.
     #[track_caller]
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> T {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.story()))
     }
 
     /// The probe's report on standard output of a call that succeeded.

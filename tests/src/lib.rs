@@ -31,7 +31,7 @@ mod wait;
 pub use bed::Bed;
 pub use bundle::Bundle;
 pub use container::{Container, Detached};
-pub use invocation::{Invocation, Output};
+pub use invocation::{Invocation, Output, write_programs};
 pub use wait::{patience, rounds, wait_for_exit};
 
 /// Fails the test when the machine cannot run it. A test never passes without having run.

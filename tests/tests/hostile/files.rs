@@ -84,7 +84,7 @@ fn an_entry_point_that_is_no_program() {
     let bed = Bed::new("hformat");
     let mut bundle = bed.bundle();
     let executable = |path: std::path::PathBuf, bytes: &[u8]| {
-        fs::write(&path, bytes).unwrap();
+        testkit::write_programs(|| fs::write(&path, bytes)).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     };
     executable(bundle.rootfs("bytes"), b"\x00\x01\x02\x03");

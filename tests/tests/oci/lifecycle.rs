@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::fs;
-use testkit::Bed;
+use testkit::{Bed, cgroups, require, rounds};
 
 #[test]
 fn run_returns_the_exit_code_and_the_output() {
@@ -239,4 +239,31 @@ fn many_containers_side_by_side() {
         assert_eq!(container.wait(), 128 + 9);
         container.delete().ok();
     }
+}
+
+/// Some kernels kill what is born from a cgroup whose `cgroup.kill` was used (docs/kernel.md).
+#[test]
+fn containers_are_made_from_a_cgroup_that_was_killed_once() {
+    const SCRIPT: &str = "echo 0 > \"$0/cgroup.procs\" && exec \"$@\"";
+    let bed = Bed::new("killedonce");
+    let tree = cgroups::hierarchies().into_iter().find(|tree| tree.join("cgroup.controllers").is_file());
+    require!(tree.is_some(), "no cgroup version 2");
+    let cgroup = tree.unwrap().join(bed.id());
+    fs::create_dir(&cgroup).unwrap();
+    fs::write(cgroup.join("cgroup.kill"), "1").unwrap();
+    let inside = |args: &[&str]| {
+        let call = bed.call("/bin/sh").args(["-c", SCRIPT]).arg(&cgroup).arg(bed.program());
+        call.arg("--root").arg(bed.root()).args(args).output()
+    };
+    let mut bundle = bed.bundle();
+    bundle.sh("exec sleep 1000");
+    let container = bed.start(&bundle);
+    let mut bundle = bed.bundle();
+    bundle.args(&["/bin/true"]);
+    for _ in 0..rounds(20) {
+        inside(&["run", "--bundle", bundle.dir().to_str().unwrap(), &bed.container_id()]).ok();
+        inside(&["exec", container.id(), "/bin/true"]).ok();
+    }
+    container.delete_force().ok();
+    fs::remove_dir(&cgroup).unwrap();
 }

@@ -21,6 +21,7 @@ use longshore_sys::{
 };
 use longshore_types::Kind;
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     fs::{Mode, OFlags},
     process::{WaitId, WaitIdOptions, waitid},
 };
@@ -36,6 +37,9 @@ use crate::{
     spec::NamespaceKind,
     state::Status,
 };
+
+/// How long a child that nothing can be done with any more may take to be dead.
+const DYING: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// When the init executes the user's program.
 #[derive(Debug)]
@@ -214,7 +218,11 @@ fn create_in(parts: &Parts<'_>, hook: &mut Birth<'_>, born_inside: bool) -> Resu
     };
     let guard = KillGuard::new(pidfd);
     if wait_for_parent {
-        prepare_from_outside(plan, pid, network.as_ref(), &channel, maps)?;
+        let prepared = prepare_from_outside(plan, pid, network.as_ref(), &channel, maps);
+        if prepared.is_err() && born_inside && was_killed(guard.pidfd(), Some(&DYING)) {
+            return Err(CreateError::KilledAtBirth);
+        }
+        prepared?;
     }
     (hook.record)(pid, cgroup).map_err(CreateError::Record)?;
     // Where the init has other answers to wait for, `Go` would come before them.
@@ -230,10 +238,15 @@ fn create_in(parts: &Parts<'_>, hook: &mut Birth<'_>, born_inside: bool) -> Resu
     Ok(Made { pid, pidfd: guard.release().at(Step::Clone)?, console, channel, released })
 }
 
-/// Whether the child is dead of SIGKILL. Linux (6.14 to 6.18 at least) kills what is born into a cgroup
-/// when `cgroup.kill` was used on the parent's or that one; see `Joiner::join_late`.
-pub(crate) fn was_killed(pidfd: BorrowedFd<'_>) -> bool {
+/// Whether a child that closed its channel before it said anything dies of SIGKILL. Linux (6.14 to
+/// 6.18 at least) kills what is born into a cgroup when `cgroup.kill` was used on the parent's or that
+/// one; see `Joiner::join_late`.
+///
+/// Waits for its end, for ever or for `limit`: the channel is closed on the way there, some time before.
+pub(crate) fn was_killed(pidfd: BorrowedFd<'_>, limit: Option<&Timespec>) -> bool {
     const KILL: i32 = 9;
+    let mut end = [PollFd::new(&pidfd, PollFlags::IN)];
+    rustix::io::retry_on_intr(|| poll(&mut end, limit)).ok();
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     let ended = waitid(WaitId::PidFd(pidfd), options);
     ended.is_ok_and(|status| status.is_some_and(|status| status.terminating_signal() == Some(KILL)))
@@ -345,7 +358,7 @@ fn see_through(
     let mut heard = false;
     loop {
         let Some((message, fd)) = channel.receive().at(Step::Channel)? else {
-            let at_birth = !heard && was_killed(pidfd);
+            let at_birth = !heard && was_killed(pidfd, None);
             return Err(if at_birth { CreateError::KilledAtBirth } else { CreateError::Vanished });
         };
         heard = true;

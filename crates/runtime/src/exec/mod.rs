@@ -145,7 +145,7 @@ fn spawn_in(
     };
     let ready = container::see_to_exec(plan.seccomp.as_ref(), &owner, pid, guard.pidfd(), &channel);
     let console = match ready {
-        Err(CreateError::Vanished) if into.is_some() && container::was_killed(guard.pidfd()) => {
+        Err(CreateError::Vanished) if into.is_some() && container::was_killed(guard.pidfd(), None) => {
             return Err(CreateError::KilledAtBirth);
         }
         console => console?,

@@ -79,7 +79,8 @@ fn allowed(status: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     names.into_iter().filter_map(|name| Some((name.to_owned(), status.get(name)?.clone()))).collect()
 }
 
-fn descriptors() -> Vec<Descriptor> {
+/// What this process has open.
+pub(crate) fn descriptors() -> Vec<Descriptor> {
     let entries = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     let mut found: Vec<Descriptor> = entries
         .filter_map(|entry| {

@@ -22,13 +22,16 @@ fn main() -> ExitCode {
         ["result", name] => print(&attempts::result(name)),
         ["access", paths @ ..] => print(&paths::access_each(paths)),
         ["writable", paths @ ..] => print(&paths::writable_under(paths)),
+        ["descriptors"] => print(&look::descriptors()),
         ["devices"] => print(&paths::usable_devices()),
         ["chroot-escape"] => print(&paths::chroot_escape()),
         ["stalk"] => print(&stalk::until_stopped()),
         ["fork-flood", count] => print(&attempts::fork_flood(count)),
         ["say", text] => println!("{text}"),
         _ => {
-            println!("usage: probe [report | try NAME… | access PATH… | writable DIR… | devices | stalk]");
+            println!(
+                "usage: probe [report | try NAME… | access PATH… | writable DIR… | descriptors | devices | stalk]"
+            );
             return ExitCode::from(2);
         }
     }
