@@ -1,0 +1,34 @@
+//! Speaking with registries.
+//!
+//! * `shared`: what all transfers share: connections, tokens, endpoints. `endpoint`: one host, and how it was reached.
+//! * `connection`: HTTP clients by trust. `dns`, `tls`: their parts.
+//! * `send`: one request with credentials and redirects. `retry`: how often. `reply`: bodies and refusals, bounded.
+//! * `manifest`, `blob`, `upload`, `list`, `login`, `search`: the operations.
+//!
+//! Invariants: every body and every wait has a limit; dropping a future stops what it does.
+
+mod blob;
+mod connection;
+mod dns;
+mod endpoint;
+mod login;
+mod manifest;
+mod range;
+mod redirect;
+mod reply;
+mod repository;
+mod retry;
+mod send;
+mod shared;
+mod tls;
+
+pub use blob::Blob;
+pub use login::Login;
+pub use manifest::{Content, Resolved};
+pub use redirect::RedirectError;
+pub(crate) use reply::{read_bounded, refusal};
+pub use repository::{Observer, Repository, Retry};
+pub(crate) use send::Origin;
+pub use send::RateLimit;
+pub use shared::Client;
+pub(crate) use shared::Shared;

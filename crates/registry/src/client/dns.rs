@@ -1,0 +1,133 @@
+//! Names to addresses: the hosts file, then DNS as `/etc/resolv.conf` says. libc is not asked: it is linked
+//! statically, and its name service switch is not.
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use hickory_resolver::{TokioResolver, config::ResolveHosts};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use crate::config::insecure::{is_link_local, is_loopback};
+
+/// Files that decide what a name is.
+const FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
+
+/// Which addresses a name may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Reach {
+    /// The user named the host: any.
+    Named,
+    /// A registry named it: none of the local link.
+    Told,
+    /// A registry redirected to it: none of the local link and none of this machine.
+    Redirected,
+}
+
+impl Reach {
+    pub(crate) fn allows(self, address: IpAddr) -> bool {
+        match self {
+            Self::Named => true,
+            Self::Told => !is_link_local(address),
+            Self::Redirected => !is_link_local(address) && !is_loopback(address),
+        }
+    }
+}
+
+/// Looks names up, and starts afresh when the files have changed.
+#[derive(Debug, Default)]
+pub(crate) struct Lookup {
+    /// Guards the resolver and the times of the files that it was made from.
+    current: Mutex<Option<(Stamp, TokioResolver)>>,
+}
+
+type Stamp = [Option<SystemTime>; 2];
+
+impl Lookup {
+    fn resolver(&self) -> Result<TokioResolver, String> {
+        let stamp = FILES.map(|file| fs::metadata(file).and_then(|metadata| metadata.modified()).ok());
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, resolver)) = current.as_ref().filter(|(known, _)| *known == stamp) {
+            debug_assert_eq!(*known, stamp);
+            return Ok(resolver.clone());
+        }
+        let mut builder = TokioResolver::builder_tokio().map_err(|error| error.to_string())?;
+        builder.options_mut().use_hosts_file = ResolveHosts::Always;
+        let resolver = builder.build().map_err(|error| error.to_string())?;
+        *current = Some((stamp, resolver.clone()));
+        Ok(resolver)
+    }
+
+    /// All addresses of `name`.
+    pub(crate) async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, String> {
+        // No server is asked for what can only be this machine (RFC 6761, section 6.3).
+        if name.eq_ignore_ascii_case("localhost") {
+            return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+        }
+        let found = self.resolver()?.lookup_ip(name).await.map_err(|error| {
+            if error.is_no_records_found() || error.is_nx_domain() {
+                format!("lookup {name}: no such host")
+            } else {
+                format!("lookup {name}: {error}")
+            }
+        })?;
+        Ok(found.iter().collect())
+    }
+}
+
+/// A resolver for connections of one reach.
+#[derive(Clone, Debug)]
+pub(crate) struct Resolver {
+    pub(crate) lookup: Arc<Lookup>,
+    pub(crate) reach: Reach,
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let Self { lookup, reach } = self.clone();
+        Box::pin(async move {
+            let name = name.as_str().to_owned();
+            let addresses = lookup.addresses(&name).await?;
+            let allowed: Vec<_> = addresses
+                .into_iter()
+                .filter(|address| reach.allows(*address))
+                .map(|address| SocketAddr::new(address, 0))
+                .collect();
+            if allowed.is_empty() {
+                return Err(format!("{name} has no address that a registry may lead to").into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lookup, Reach};
+
+    #[tokio::test]
+    async fn localhost_is_this_machine() {
+        let found = Lookup::default().addresses("LOCALHOST").await.unwrap();
+        assert!(found.iter().all(std::net::IpAddr::is_loopback) && found.len() == 2);
+    }
+
+    #[test]
+    fn reach_grows_with_who_named_the_host() {
+        for (address, named, told, redirected) in [
+            ("192.0.2.1", true, true, true),
+            ("10.0.0.1", true, true, true),
+            ("127.0.0.1", true, true, false),
+            ("::1", true, true, false),
+            ("169.254.169.254", true, false, false),
+            ("fd00:ec2::254", true, false, false),
+        ] {
+            let address = address.parse().unwrap();
+            assert_eq!(Reach::Named.allows(address), named, "{address}");
+            assert_eq!(Reach::Told.allows(address), told, "{address}");
+            assert_eq!(Reach::Redirected.allows(address), redirected, "{address}");
+        }
+    }
+}
