@@ -13,6 +13,15 @@ need() { command -v "$2" >/dev/null || missing="$missing $1"; }
 [ -x /bin/busybox ] && [ -z "$(ldd /bin/busybox 2>/dev/null | grep '=>')" ] || missing="$missing busybox-static"
 command -v cc >/dev/null || missing="$missing gcc libc6-dev"
 need runc runc
+# ISA-L, which inflates layers, is built from source.
+need nasm nasm
+need autoconf autoreconf
+need automake automake
+need libtool libtoolize
+need make make
+# Other readers of tar archives, to agree with.
+need libarchive-tools bsdtar
+need python3 python3
 # Images made by others, and a registry of others.
 need buildah buildah
 need docker-registry docker-registry
@@ -31,7 +40,7 @@ fi
 
 if ! command -v apt-get >/dev/null; then
     say "The tests need:$missing (names of Debian packages). Install them and try again:"
-    say "a static busybox as /bin/busybox, runc, a C compiler for linking, dockerd, docker-registry, skopeo …"
+    say "a static busybox as /bin/busybox, runc, a C compiler for linking, nasm, dockerd, docker-registry, skopeo …"
     exit 1
 fi
 if [ "$(id -u)" != 0 ]; then

@@ -13,6 +13,8 @@ pub mod clone;
 pub mod event;
 pub mod exe;
 pub mod exec;
+#[cfg(feature = "isa-l")]
+pub mod inflate;
 pub mod keyring;
 pub mod link;
 pub mod mount;

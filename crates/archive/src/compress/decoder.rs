@@ -185,11 +185,7 @@ impl<R: BufRead> Decoder<R> {
             }
         };
         self.source.consume(progress.read);
-        if progress.ended {
-            if let Codec::Gzip(gzip) = &mut self.codec {
-                gzip.end(&mut self.source)?;
-            }
-        } else if progress.read == 0 && progress.written == 0 {
+        if !progress.ended && progress.read == 0 && progress.written == 0 {
             return Err(if at_end { self.source.truncated() } else { self.source.damaged("no progress") });
         }
         Ok(progress)

@@ -1,7 +1,8 @@
-//! Gzip's framing around deflate (RFC 1952): a header, one deflate stream, CRC and length.
+//! Gzip's framing around deflate (RFC 1952): a header, then what `inflate` reads: a deflate stream, CRC and length.
 
 use super::decoder::{Fault, Progress, Source};
-use flate2::{Crc, Decompress, FlushDecompress, Status};
+use super::inflate::Inflate;
+use flate2::Crc;
 use std::io::{self, BufRead};
 
 /// Bytes of each optional field of a header. Names of files are the longest in use.
@@ -13,16 +14,9 @@ const NAME: u8 = 8;
 const COMMENT: u8 = 16;
 
 /// The decoder of one member after the other.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Gzip {
-    inflate: Decompress,
-    crc: Crc,
-}
-
-impl Default for Gzip {
-    fn default() -> Gzip {
-        Gzip { inflate: Decompress::new(false), crc: Crc::new() }
-    }
+    inflate: Inflate,
 }
 
 impl Gzip {
@@ -59,34 +53,12 @@ impl Gzip {
                 return Err(source.damaged("the checksum of its header is wrong"));
             }
         }
-        self.inflate.reset(false);
-        self.crc.reset();
+        self.inflate.reset();
         Ok(())
     }
 
     pub(super) fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress, Fault> {
-        let before = (self.inflate.total_in(), self.inflate.total_out());
-        let status = self
-            .inflate
-            .decompress(input, output, FlushDecompress::None)
-            .map_err(|error| Fault::Damaged(error.to_string()))?;
-        let since = |now: u64, before: u64| usize::try_from(now - before).unwrap_or_default();
-        let read = since(self.inflate.total_in(), before.0);
-        let written = since(self.inflate.total_out(), before.1);
-        self.crc.update(&output[..written]);
-        Ok(Progress { read, written, ended: status == Status::StreamEnd })
-    }
-
-    /// Checks a member's trailer.
-    pub(super) fn end<R: BufRead>(&mut self, source: &mut Source<R>) -> io::Result<()> {
-        let [crc, length] = [source.take::<4>()?, source.take::<4>()?].map(u32::from_le_bytes);
-        if crc != self.crc.sum() {
-            return Err(source.damaged("the checksum of its content is wrong"));
-        }
-        if length != self.crc.amount() {
-            return Err(source.damaged("the length of its content is wrong"));
-        }
-        Ok(())
+        self.inflate.step(input, output)
     }
 }
 

@@ -7,6 +7,7 @@
 mod decoder;
 mod error;
 mod gzip;
+mod inflate;
 mod streams;
 
 pub use decoder::Decoder;
