@@ -25,9 +25,11 @@ mod reader;
 mod sparse;
 #[cfg(test)]
 mod tests;
+mod writer;
 
-pub use error::{Error, Problem};
+pub use error::{Error, Name, Problem};
 pub use reader::Reader;
+pub use writer::{WriteError, Writer};
 
 /// Everything in a tar archive comes in blocks of this many bytes.
 pub const BLOCK: usize = 512;
