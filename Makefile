@@ -4,8 +4,8 @@ PROFILE ?= ci
 CARGO ?= cargo
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-# With failpoints, so that tests can stop the runtime at any step.
-FEATURES := --features longshore-runtime/failpoints
+# With failpoints, so that tests can stop the runtime and the store at any step.
+FEATURES := --features longshore-runtime/failpoints,longshore-store/failpoints
 
 .PHONY: help build test test-vm test-vm-short lint bench clean
 

@@ -1,6 +1,6 @@
 //! What is found when the store opens: the other half of the crash protocol.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 
 use longshore_types::{Algorithm, Digest};
@@ -64,6 +64,7 @@ pub(crate) fn run(store: &Inner) -> Result<Recovery> {
     ingest(dirs, &mut recovery)?;
     blobs(store, &mut writer, &mut recovery)?;
     layers(store, &mut writer, &mut recovery)?;
+    snapshots(store, &writer, &mut recovery)?;
     recovery.index_rewritten = index::write(store, &writer)?;
     Ok(recovery)
 }
@@ -134,7 +135,10 @@ fn layers(store: &Inner, writer: &mut Connection, recovery: &mut Recovery) -> Re
     for (name, _) in dir.entries()? {
         let Some(id) = number(&name) else { continue };
         match rows.remove(&id) {
-            None => orphan(store, dir, &name, recovery)?,
+            None => {
+                give_back(store, writer, &dir.child(&name)?, recovery)?;
+                orphan(store, dir, &name, recovery)?;
+            }
             Some(diff_id) => {
                 let whole = dir.child(&name).and_then(|dir| dir.child("fs")).is_ok();
                 let card = dir.child(&name).ok().and_then(|dir| card(&dir));
@@ -148,6 +152,49 @@ fn layers(store: &Inner, writer: &mut Connection, recovery: &mut Recovery) -> Re
     damaged.extend(rows.into_values());
     forget(writer, "DELETE FROM layers WHERE diff_id = ?1", &damaged)?;
     recovery.damaged.extend(damaged.into_iter().map(|diff_id| format!("layer {diff_id}")));
+    Ok(())
+}
+
+/// Returns what [`crate::Snapshot::commit`] had taken from a snapshot that is still one.
+fn give_back(store: &Inner, writer: &Connection, layer: &Dir, recovery: &mut Recovery) -> Result<()> {
+    let Some(id) = card(layer).and_then(|card| card.snapshot) else { return Ok(()) };
+    let exists = writer.prepare_cached("SELECT 1 FROM snapshots WHERE id = ?1")?.exists([db::to_sql(id)])?;
+    if !exists || layer.stat("fs")?.is_none() {
+        return Ok(());
+    }
+    let Ok(snapshot) = store.dirs.snapshots.child(id.to_string()) else { return Ok(()) };
+    if snapshot.stat("upper")?.is_none() {
+        layer.rename("fs", &snapshot, "upper")?;
+        recovery.restored.push(format!("snapshots/{id}"));
+    }
+    Ok(())
+}
+
+fn snapshots(store: &Inner, writer: &Connection, recovery: &mut Recovery) -> Result<()> {
+    let dir = &store.dirs.snapshots;
+    let mut statement = writer.prepare("SELECT id FROM snapshots")?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    let mut rows = rows.map(|id| Ok(db::size(id?))).collect::<Result<HashSet<u64>>>()?;
+    for (name, _) in dir.entries()? {
+        let Some(id) = number(&name) else { continue };
+        if !rows.contains(&id) {
+            orphan(store, dir, &name, recovery)?;
+        } else {
+            let snapshot = dir.child(&name)?;
+            if snapshot.stat("upper")?.is_some() && snapshot.stat("work")?.is_some() {
+                rows.remove(&id);
+            }
+        }
+    }
+    // The rows were on disk before the directories were, which were empty then.
+    for id in rows {
+        let snapshot = dir.ensure(&id.to_string())?;
+        if snapshot.stat("upper")?.is_none() {
+            snapshot.make("upper", 0o755)?;
+        }
+        snapshot.ensure("work")?;
+        recovery.emptied.push(id);
+    }
     Ok(())
 }
 

@@ -31,11 +31,14 @@ pub struct Options {
     pub reserve: u64,
     /// Names directly below the data root that belong to others: not looked at, not counted.
     pub others: Vec<String>,
+    /// Mount as on a kernel before 6.8: for tests.
+    #[doc(hidden)]
+    pub legacy_mounts: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { keep_compressed: true, reserve: 4 << 20, others: Vec::new() }
+        Self { keep_compressed: true, reserve: 4 << 20, others: Vec::new(), legacy_mounts: false }
     }
 }
 
@@ -63,6 +66,7 @@ pub(crate) struct Staged {
     pub(crate) blobs: HashSet<Digest>,
     pub(crate) layers: HashSet<u64>,
     pub(crate) files: HashSet<String>,
+    pub(crate) snapshots: HashSet<u64>,
 }
 
 /// The directories of a data root.
@@ -121,7 +125,9 @@ impl Store {
         let trash = Trash::new(Arc::clone(&dirs));
         let store =
             Self(Arc::new(Inner { options, db, dirs, trash, staged: Mutex::default(), next, _lock: lock }));
-        let recovery = recover::run(&store.0)?;
+        let recovery = store.0.removing(|| recover::run(&store.0))?;
+        // Best effort: without room for it the store works too, and removing something makes room.
+        store.0.make_reserve().ok();
         Ok((store, recovery))
     }
 

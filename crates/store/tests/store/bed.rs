@@ -33,6 +33,11 @@ impl Bed {
         self.dir.path().join("data")
     }
 
+    /// Beside the data root.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
     pub(crate) fn open(&self) -> (Store, Recovery) {
         Store::open(self.root(), Options::default()).expect("open the store")
     }
@@ -128,4 +133,48 @@ pub(crate) fn blob(store: &Store, content: &[u8]) -> Digest {
     let offset = usize::try_from(ingest.offset()).expect("small");
     ingest.write_all(&content[offset..]).expect("written");
     ingest.commit().expect("committed")
+}
+
+/// Stores an image of these layers, with a tag if `tag` is not empty.
+pub(crate) fn stored(store: &Store, layers: &[&str], tag: &str) -> (ImageId, Digest) {
+    let (id, digest, mut prepared) = image(store, layers);
+    if !tag.is_empty() {
+        prepared.push(Prepared::Tag(name(tag), longshore_store::Target::Manifest(digest.clone())));
+    }
+    store.commit_all(prepared).expect("an image");
+    (id, digest)
+}
+
+pub(crate) fn diff_id(content: &str) -> DiffId {
+    DiffId(Digest::of(content.as_bytes()))
+}
+
+/// Bytes of regular files below `path`, hard links once; and all names.
+pub(crate) fn walk(path: &Path) -> (u64, Vec<PathBuf>) {
+    use std::os::unix::fs::MetadataExt;
+    let mut found = (0, Vec::new());
+    let mut seen = std::collections::HashSet::new();
+    let mut queue = vec![path.to_owned()];
+    while let Some(dir) = queue.pop() {
+        for entry in fs::read_dir(dir).expect("a directory").flatten() {
+            let facts = entry.metadata().expect("a file");
+            if facts.is_dir() {
+                queue.push(entry.path());
+            } else if facts.is_file() && seen.insert((facts.dev(), facts.ino())) {
+                found.0 += facts.len();
+            }
+            found.1.push(entry.path());
+        }
+    }
+    found
+}
+
+/// Every byte below the data root has an owner, and the ledger's sum is the disk's.
+#[track_caller]
+pub(crate) fn assert_accounted(store: &Store) {
+    store.wait_for_trash().expect("deleted");
+    let ledger = store.ledger(std::time::Duration::ZERO).expect("a ledger");
+    assert_eq!((ledger.unaccounted, &ledger.unaccounted_paths), (0, &Vec::new()));
+    let (bytes, names) = walk(store.root());
+    assert_eq!(ledger.total(), bytes, "{ledger:?}\n{names:#?}");
 }

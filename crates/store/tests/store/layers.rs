@@ -82,7 +82,7 @@ fn a_tree_deeper_than_descriptors_reach_is_deleted() {
 fn deleting_follows_no_links() {
     let bed = Bed::new();
     let store = bed.store();
-    let outside = bed.root().parent().unwrap().join("outside");
+    let outside = bed.beside("outside");
     fs::create_dir(&outside).unwrap();
     fs::write(outside.join("precious"), "x").unwrap();
     let new = store.begin_layer().unwrap();
