@@ -176,8 +176,8 @@ impl<R: Read> Applier<'_, '_, R> {
             };
         }
         let (directory, mut name) = name::split(path);
-        let mut marker =
-            if self.options.whiteouts == Whiteouts::Literal { Marker::File } else { name::marker(path)? };
+        let literal = self.options.whiteouts == Whiteouts::Literal;
+        let mut marker = if literal { Marker::File } else { name::marker(path)? };
         if marker == Marker::Bookkeeping {
             if !(entry.kind == Kind::File && name::is_link_target(path)) {
                 return Ok(());
@@ -185,7 +185,7 @@ impl<R: Read> Applier<'_, '_, R> {
             self.link_targets = true;
             marker = Marker::File;
         }
-        if self.overlay() && entry.kind == Kind::CharDevice && entry.device == (0, 0) {
+        if !literal && entry.kind == Kind::CharDevice && entry.device == (0, 0) {
             marker = Marker::Deleted(name);
         }
         let before = self.chain.made;

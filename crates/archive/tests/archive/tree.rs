@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -46,6 +47,10 @@ fn walk(root: &Path, below: &Path, found: &mut Tree, inodes: &mut BTreeMap<u64, 
     names.sort();
     for name in names {
         let path = below.join(name);
+        // Overlay lists whiteouts of a directory that no other layer has, but there is no such file.
+        if fs::symlink_metadata(root.join(&path)).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            continue;
+        }
         let node = node(root, &path, inodes);
         let is_dir = node.mode & 0o170000 == 0o040000;
         found.insert(path.clone(), node);
