@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod compress;
+pub mod diff;
 pub mod entry;
 pub mod limits;
 pub mod tar;

@@ -34,8 +34,11 @@ mod touched;
 mod whiteout;
 mod xattr;
 
+pub(crate) use chain::is_whiteout;
 pub use error::{Error, Refusal};
+pub(crate) use error::{kind_of, readable};
 pub use remove::remove_tree;
+pub(crate) use xattr::belongs_to_layers;
 
 use std::{fs, io::Read, os::fd::BorrowedFd};
 

@@ -7,15 +7,17 @@
 use std::{io::Read, os::fd::AsFd};
 
 use rustix::{
-    fs::{AtFlags, FileType, Mode, mknodat, statat, unlinkat},
+    fs::{AtFlags, FileType, Mode, mknodat, statat, unlinkat, utimensat},
     io::Errno,
 };
 
 use super::{
     Applier, Whiteouts,
     error::Failure,
+    node::times,
     touched::{open, prune, remove},
 };
+use crate::entry::Entry;
 
 impl<R: Read> Applier<'_, '_, R> {
     /// The marker that deletes `name` in the directory where the chain is.
@@ -28,7 +30,9 @@ impl<R: Read> Applier<'_, '_, R> {
         match mknodat(parent.fd, name, FileType::CharacterDevice, Mode::empty(), 0) {
             Ok(()) => {
                 self.applied.inodes += 1;
-                return Ok(());
+                // The same each time the layer is applied.
+                return utimensat(parent.fd, name, &times(&Entry::default()), AtFlags::SYMLINK_NOFOLLOW)
+                    .map_err(Failure::of("set the time"));
             }
             Err(Errno::EXIST) => {}
             Err(errno) => return Err(Failure::System("make the whiteout", errno)),

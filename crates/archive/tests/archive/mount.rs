@@ -27,6 +27,18 @@ impl Mount {
         Mount::new("overlay", &[("lowerdir", &layers.join(":"))])
     }
 
+    /// As a container has it.
+    pub(crate) fn writable(lower: &str, upper: &str, work: &str) -> Mount {
+        let options = [
+            ("lowerdir", lower),
+            ("upperdir", upper),
+            ("workdir", work),
+            ("redirect_dir", "off"),
+            ("metacopy", "off"),
+        ];
+        Mount::new("overlay", &options)
+    }
+
     pub(crate) fn tmpfs() -> Mount {
         Mount::new("tmpfs", &[])
     }

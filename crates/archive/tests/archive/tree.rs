@@ -101,3 +101,19 @@ fn xattrs(path: &Path) -> BTreeMap<Vec<u8>, Vec<u8>> {
 pub(crate) fn paths(root: &Path) -> Vec<String> {
     look(root).into_keys().map(|path| path.display().to_string()).collect()
 }
+
+/// Asserts that two trees are the same, and shows what differs.
+#[track_caller]
+pub(crate) fn assert_same(one: &Tree, other: &Tree) {
+    let shown: Vec<String> = differences(one, other).into_iter().take(20).collect();
+    assert!(shown.is_empty(), "the trees differ:\n{}", shown.join("\n"));
+}
+
+/// One line for each file that differs.
+pub(crate) fn differences(one: &Tree, other: &Tree) -> Vec<String> {
+    let mut paths: Vec<&PathBuf> = one.keys().chain(other.keys()).collect();
+    paths.sort();
+    paths.dedup();
+    let differs = paths.into_iter().filter(|path| one.get(*path) != other.get(*path));
+    differs.map(|path| format!("{}: {:?}\n  {:?}", path.display(), one.get(path), other.get(path))).collect()
+}
