@@ -5,4 +5,5 @@ pub mod compress;
 pub mod diff;
 pub mod entry;
 pub mod limits;
+pub mod recipe;
 pub mod tar;

@@ -27,7 +27,7 @@
 
 mod chain;
 mod error;
-mod name;
+pub(crate) mod name;
 mod node;
 mod remove;
 mod touched;

@@ -24,7 +24,7 @@ pub(super) enum Marker<'a> {
 
 /// Brings `path` into the form `a/b/c`, empty for the root, as `filepath.Clean` and a join with the
 /// root do: by the letters alone, `..` ends at the root.
-pub(super) fn clean(path: &[u8], clean: &mut Vec<u8>) {
+pub(crate) fn clean(path: &[u8], clean: &mut Vec<u8>) {
     clean.clear();
     for part in path.split(|byte| *byte == b'/') {
         match part {

@@ -27,6 +27,7 @@ mod sparse;
 mod tests;
 mod writer;
 
+pub(crate) use assemble::{Assembler, Step};
 pub use error::{Error, Name, Problem};
 pub use reader::Reader;
 pub use writer::{WriteError, Writer};
