@@ -4,13 +4,16 @@
 //! after the other. Strictly: what ends too early, or is followed by anything else, is an error, since
 //! readers would disagree on it.
 
+mod blocks;
 mod decoder;
+mod encoder;
 mod error;
 mod gzip;
 mod inflate;
 mod streams;
 
 pub use decoder::Decoder;
+pub use encoder::Encoder;
 pub use error::Error;
 
 /// How a stream is compressed.

@@ -194,3 +194,33 @@ fn a_gzip_header_may_have_every_field() {
     let bad = [&header[..], &[crc[0] ^ 1, crc[1]], &packed[10..]].concat();
     assert!(matches!(refusal(unpack(&bad, Compression::Gzip)), Error::Damaged { .. }));
 }
+
+#[test]
+fn what_is_encoded_is_read_back() {
+    // Nothing, one block, a full block, several with a rest.
+    let noise: Vec<u8> =
+        (0..1_200_000u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+    for length in [0, 1, 1 << 20, (1 << 20) + 1, noise.len()] {
+        for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+            let mut encoder = Encoder::new(Vec::new(), compression, None).expect("encoder");
+            encoder.write_all(&noise[..length]).expect("write");
+            let packed = encoder.finish().expect("finish");
+            let out = unpack(&packed, compression).expect("unpack");
+            assert!(out == noise[..length], "{length} bytes as {compression}");
+        }
+    }
+    let error = Encoder::new(Vec::new(), Compression::Xz, None).expect_err("not written");
+    assert_eq!(error.to_string(), "layers are not written as xz: choose gzip or zstd");
+}
+
+#[test]
+fn gzip_reads_what_is_encoded() {
+    let mut encoder = Encoder::new(Vec::new(), Compression::Gzip, None).expect("encoder");
+    for _ in 0..30 {
+        encoder.write_all(&sample()).expect("write");
+    }
+    let packed = encoder.finish().expect("finish");
+    let mut out = Vec::new();
+    flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut out).expect("another reader");
+    assert!(out == sample().repeat(30));
+}
