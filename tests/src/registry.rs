@@ -1,17 +1,15 @@
 //! A real registry for one test: the distribution's own server (`docker-registry`) on a free port
 //! of the loopback, with storage of its own.
 //!
-//! A small shell is its parent. It ends the server as soon as the pipe to us closes, so that
-//! nothing listens any more once the test is gone, however it went. The port is the kernel's
-//! choice: the server says in its log which one it got, and that line is also the sign of readiness.
+//! The port is the kernel's choice: the server says in its log which one it got, and that line is
+//! also the sign of readiness.
 
+use crate::keeper::Keeper;
 use crate::tool;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::Command;
 use tempfile::TempDir;
 
 /// The user of a registry with a login.
@@ -20,15 +18,6 @@ pub const USER: &str = "user";
 pub const PASSWORD: &str = "secret";
 /// The hash of that password (bcrypt), as the server wants it.
 const HASH: &str = "$2y$04$IdjLKP2mBUsa7tVuUoFETurxkIoXl1shfdmqG7W2/OHkqaNmfXAJa";
-
-/// Starts the server, waits for the end of standard input, and ends the server.
-const KEEPER: &str = r#"
-docker-registry serve "$1" </dev/null &
-exec >/dev/null 2>&1
-read -r _
-kill $!
-wait
-"#;
 
 /// The server's certificate, and a client's, below one authority.
 const CERTIFICATES: &str = r#"
@@ -75,10 +64,10 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Registry {
     options: Options,
+    /// Before the directory: what is dropped first.
+    keeper: Option<Keeper>,
     dir: TempDir,
-    keeper: Option<Child>,
     host: String,
-    log: Arc<Mutex<String>>,
 }
 
 impl Registry {
@@ -106,8 +95,7 @@ impl Registry {
         if options.tls {
             tool::run(Command::new("bash").args(["-c", CERTIFICATES, "bash"]).arg(dir.path()));
         }
-        let log = Arc::new(Mutex::new(String::new()));
-        let mut registry = Registry { options, dir, keeper: None, host: "127.0.0.1:0".into(), log };
+        let mut registry = Registry { options, keeper: None, dir, host: "127.0.0.1:0".into() };
         registry.resume();
         registry
     }
@@ -149,15 +137,12 @@ impl Registry {
 
     /// What the server has written to its log.
     pub fn log(&self) -> String {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.keeper.as_ref().map(Keeper::log).unwrap_or_default()
     }
 
     /// Ends the server; its storage stays. Nobody listens any more when this returns.
     pub fn stop(&mut self) {
-        if let Some(mut keeper) = self.keeper.take() {
-            drop(keeper.stdin.take());
-            keeper.wait().expect("the registry's keeper");
-        }
+        drop(self.keeper.take());
     }
 
     /// Starts the server again after [`Registry::stop`], at the same address.
@@ -168,32 +153,13 @@ impl Registry {
         self.stop();
         let configuration = self.dir.path().join("config.yml");
         fs::write(&configuration, self.configuration()).expect("the registry's configuration");
-        let mut command = Command::new("sh");
-        command.args(["-c", KEEPER, "sh"]).arg(&configuration);
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut keeper = command.spawn().expect("a shell");
-        let stderr = keeper.stderr.take().expect("it is a pipe");
-        self.keeper = Some(keeper);
-
-        let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
-        let mut said = String::new();
-        loop {
-            let Some(line) = lines.next() else { panic!("docker-registry does not start:\n{said}") };
-            writeln!(said, "{line}").expect("a string");
-            if let Some((_, rest)) = line.split_once("listening on ") {
-                self.host = rest.split(['"', ',']).next().unwrap_or_default().to_owned();
-                break;
-            }
-        }
-        let log = Arc::clone(&self.log);
-        log.lock().unwrap_or_else(PoisonError::into_inner).push_str(&said);
-        std::thread::spawn(move || {
-            for line in lines {
-                let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-                log.push_str(&line);
-                log.push('\n');
-            }
-        });
+        let configuration = configuration.display().to_string();
+        let host = &mut self.host;
+        self.keeper = Some(Keeper::start(&["docker-registry", "serve", &configuration], |line| {
+            let Some((_, rest)) = line.split_once("listening on ") else { return false };
+            *host = rest.split(['"', ',']).next().unwrap_or_default().to_owned();
+            true
+        }));
     }
 
     fn configuration(&self) -> String {
@@ -215,11 +181,5 @@ impl Registry {
             }
         }
         text
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        self.stop();
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use testkit::dockerd::Dockerd;
 use testkit::images::{self, ALL};
 use testkit::registry::{Options, PASSWORD, Registry, USER};
 use testkit::tool;
@@ -34,6 +35,22 @@ fn a_registry_starts_stops_and_comes_back() {
     drop(registry);
     TcpStream::connect(&host).expect_err("it does not listen any more");
     assert!(!storage.exists());
+}
+
+#[test]
+fn a_dockerd_pulls_and_is_gone() {
+    let registry = images::ready().registry();
+    let dockerd = Dockerd::start();
+    let image = registry.image("lib/built:1");
+    let said = tool::output(&mut dockerd.docker(&["pull", &image]));
+    assert!(String::from_utf8_lossy(&said).contains("Downloaded newer image"), "{said:?}");
+    let id = tool::output(&mut dockerd.docker(&["image", "inspect", "--format", "{{.Id}}", &image]));
+    let manifest = inspect(&image, &["--raw"]);
+    assert_eq!(manifest["config"]["digest"], String::from_utf8_lossy(&id).trim());
+    let (dir, pid) = (dockerd.dir().to_owned(), dockerd.pid());
+    drop(dockerd);
+    assert!(!dir.exists());
+    assert!(!fs::exists(format!("/proc/{pid}/fd/0")).is_ok_and(|exists| exists));
 }
 
 #[test]
