@@ -15,7 +15,7 @@ help:
 	@echo 'make test-vm        the black-box suites in a virtual machine: cgroup v2 and AppArmor, then v1'
 	@echo 'make test-vm-short  a few of them, cgroup v2 only'
 	@echo 'make lint           formatting and clippy'
-	@echo 'make bench          speed and memory beside runc and crun'
+	@echo 'make bench          speed and memory beside runc, crun, dockerd and podman; BENCH="--only images" for one part'
 	@echo 'make clean          removes what was built'
 
 build:
@@ -37,8 +37,8 @@ lint:
 	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- -D warnings
 
 bench:
-	scripts/setup.sh
-	scripts/bench.sh
+	scripts/setup.sh --bench
+	scripts/bench.sh $(BENCH)
 
 clean:
 	$(CARGO) clean

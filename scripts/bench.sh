@@ -1,8 +1,28 @@
 #!/bin/sh
-# Builds the release binaries and measures them beside the floor and their peers.
+# usage: bench.sh [--only runtimes|launch|images] [OPTION...]
+# Builds the release binaries and measures them beside the floor and their peers. The options are
+# those of the benchmark programs, as --rounds N.
 set -eu
 
+only=
+if [ "${1:-}" = --only ]; then
+    only=$2
+    shift 2
+fi
+wants() { [ -z "$only" ] || [ "$only" = "$1" ]; }
+
 cargo build --release -p longshore-runtime -p longshore-benches
-bin="${CARGO_TARGET_DIR:-target}/$(rustc -vV | sed -n 's/^host: //p')/release"
-"$bin/runtimes" --runtime "$bin/longshore-runtime" "$@"
-"$bin/launch" --runtime "$bin/longshore-runtime" "$@"
+target=${CARGO_TARGET_DIR:-target}
+bin=$target/$(rustc -vV | sed -n 's/^host: //p')/release
+if wants runtimes; then
+    "$bin/runtimes" --runtime "$bin/longshore-runtime" "$@"
+fi
+if wants launch; then
+    "$bin/launch" --runtime "$bin/longshore-runtime" "$@"
+fi
+if wants images; then
+    # The example that pulls into a store.
+    cargo build --release -p longshore-image --example images
+    scripts/bench-images.sh "$target/bench-images"
+    "$bin/images" --image "$target/bench-images" --ours "$bin/examples/images" "$@"
+fi

@@ -34,6 +34,7 @@ need e2fsprogs mkfs.ext4
 if [ "${1:-}" = --bench ]; then
     need crun crun
     need debootstrap debootstrap
+    need isal igzip
     need podman podman
 fi
 [ "$missing" ] || exit 0

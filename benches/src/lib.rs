@@ -5,7 +5,10 @@
 
 pub mod bundle;
 pub mod disk;
+pub mod engine;
 pub mod floor;
+pub mod limit;
+pub mod usage;
 
 use std::{fmt::Write, time::Duration};
 
