@@ -40,7 +40,7 @@ fn names(archive: &[u8]) -> Vec<String> {
     names
 }
 
-fn everything() -> Vec<Item> {
+pub(crate) fn everything() -> Vec<Item> {
     let capability = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     vec![
         dir("bin").mode(0o2755).owner(0, 50).time(1_500_000_000, 123_456_789),

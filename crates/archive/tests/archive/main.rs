@@ -11,3 +11,4 @@ mod orders;
 mod outside;
 mod remove;
 mod tree;
+mod umoci;
