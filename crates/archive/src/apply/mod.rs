@@ -45,6 +45,7 @@ use std::{fs, io::Read, os::fd::BorrowedFd};
 use rustix::process::{getegid, geteuid};
 
 use crate::{
+    diff::measure,
     entry::{Entry, Kind},
     limits::Limits,
     tar::Reader,
@@ -98,11 +99,11 @@ pub enum Whiteouts {
 pub struct Applied {
     /// Entries of the archive.
     pub entries: u64,
-    /// Regular files that were made.
+    /// Regular files that the layer has; each inode once.
     pub files: u64,
-    /// Bytes of content that were written. A file that a later entry replaced counts too.
+    /// As Docker counts: the lengths of files, holes included, and of the targets of links.
     pub bytes: u64,
-    /// Inodes that were made.
+    /// Inodes that the layer has but for its root; whiteouts too.
     pub inodes: u64,
     /// Markers for deletion.
     pub whiteouts: u64,
@@ -112,8 +113,6 @@ pub struct Applied {
     pub tar_bytes: u64,
     /// The layer hides all layers below it. Overlay file systems do not look at this mark on a root.
     pub opaque_root: bool,
-    /// A later entry replaced an earlier one: then `files`, `bytes` and `inodes` count both.
-    pub replaced: bool,
 }
 
 /// Applies the archive to the directory `root`.
@@ -127,6 +126,7 @@ pub fn apply(tar: impl Read, root: BorrowedFd<'_>, options: &Options<'_>) -> Res
         touched: Touched::default(),
         target: Vec::new(),
         link_targets: false,
+        replaced: false,
         user: geteuid().as_raw(),
         group: getegid().as_raw(),
         umask: umask(),
@@ -155,6 +155,8 @@ struct Applier<'r, 'o, R> {
     target: Vec<u8>,
     /// AUFS's directory for the targets of hard links was made.
     link_targets: bool,
+    /// A later entry replaced an earlier one, so what was made is not what is there.
+    replaced: bool,
     user: u32,
     group: u32,
     umask: u32,
@@ -219,6 +221,13 @@ impl<R: Read> Applier<'_, '_, R> {
         self.chain.finish()?;
         if self.link_targets {
             touched::remove(root, name::LINKS).map_err(Failure::of("delete the targets of hard links"))?;
+        }
+        if (self.replaced || self.link_targets) && self.overlay() {
+            let failed = Failure::of("count what the layer has");
+            let measured = measure(root).map_err(|error| failed(error.into_io()))?;
+            self.applied.files = measured.files;
+            self.applied.bytes = measured.bytes;
+            self.applied.inodes = measured.inodes;
         }
         Ok(())
     }

@@ -64,6 +64,7 @@ impl<R: Read> Applier<'_, '_, R> {
         futimens(&fd, &times(entry)).map_err(Failure::of("set the time"))?;
         self.applied.files += 1;
         self.applied.inodes += 1;
+        self.applied.bytes += entry.size;
         Ok(())
     }
 
@@ -83,7 +84,6 @@ impl<R: Read> Applier<'_, '_, R> {
                 };
                 self.tar.advance(written);
                 at += written as u64;
-                self.applied.bytes += written as u64;
             }
         }
         if entry.sparse.is_some() {
@@ -146,6 +146,7 @@ impl<R: Read> Applier<'_, '_, R> {
         let target = entry.link.as_slice();
         self.replacing(name, |parent| symlinkat(target, parent, name), "make the symbolic link")?;
         self.applied.inodes += 1;
+        self.applied.bytes += entry.link.len() as u64;
         let parent = self.chain.parent();
         if let Some((uid, gid)) = self.owner(entry, &parent) {
             chownat(parent.fd, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)

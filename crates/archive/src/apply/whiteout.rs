@@ -72,7 +72,7 @@ impl<R: Read> Applier<'_, '_, R> {
 
     /// Deletes what has the name that a new file needs.
     pub(super) fn clear(&mut self, name: &[u8]) -> Result<(), Failure> {
-        self.applied.replaced = true;
+        self.replaced = true;
         let parent = self.chain.parent();
         let stat = match statat(parent.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => return Ok(()),

@@ -44,6 +44,14 @@ impl Error {
         }
     }
 
+    /// The kernel's part of it.
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            Error::Read { source, .. } => source,
+            other => io::Error::other(other),
+        }
+    }
+
     pub(super) fn read(operation: &'static str, path: &[u8]) -> impl Fn(rustix::io::Errno) -> Error {
         let path = apply::readable(path);
         move |errno| Error::Read { operation, path: path.clone(), source: errno.into() }

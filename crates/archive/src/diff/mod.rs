@@ -3,6 +3,7 @@
 //! * [`write_layer`]: overlay's upper directory as a layer, with whiteouts in the form of archives
 //! * [`write_tree`]: a plain tree, as `docker export` has it
 //! * [`changes`]: what `docker diff` lists
+//! * [`measure`]: what `docker ps --size` and the size of a layer count
 //!
 //! The archive depends on the tree alone: names sorted by their bytes, each directory before its content,
 //! the first name of an inode is the file and the others are hard links to it, attributes sorted, times to
@@ -14,10 +15,12 @@
 
 mod changes;
 mod error;
+mod measure;
 mod walk;
 
 pub use changes::{Change, ChangeKind, changes};
 pub use error::Error;
+pub use measure::{Measured, measure};
 
 use std::{
     collections::HashMap,
@@ -54,7 +57,7 @@ pub struct Written {
     pub entries: u64,
     /// Inodes but those of whiteouts.
     pub inodes: u64,
-    /// Bytes of files' content; of hard links once.
+    /// As Docker counts: the lengths of files and of the targets of links; of hard links once.
     pub bytes: u64,
     /// Bytes of the archive.
     pub tar_bytes: u64,
@@ -137,7 +140,7 @@ impl<W: Write> Archive<W> {
             self.links.insert(inode, found.path.clone());
         }
         self.written.inodes += 1;
-        self.written.bytes += entry.size;
+        self.written.bytes += entry.size + entry.link.len() as u64;
         if entry.kind != Kind::File || entry.size == 0 {
             self.put(&entry, io::empty())?;
         } else {

@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use longshore_archive::apply::{Applied, Error, Options, Whiteouts, apply};
+use longshore_archive::diff::measure;
 use tempfile::TempDir;
 
 use crate::layer::{Item, char_device, dir, fifo, file, hardlink, layer, symlink};
+use crate::mount::Mount;
 use crate::tree::{look, paths};
 
 /// A directory to apply layers to.
@@ -89,8 +92,7 @@ fn every_kind_with_all_it_has() {
         dir("tmp").mode(0o1777),
         file("etc/late", "late"),
     ]);
-    assert_eq!((applied.entries, applied.files, applied.bytes, applied.inodes), (12, 4, 9, 9));
-    assert!(!applied.replaced);
+    assert_eq!((applied.entries, applied.files, applied.bytes, applied.inodes), (12, 4, 9 + 8, 9));
     let tree = look(&root.path());
     let node = |path: &str| &tree[Path::new(path)];
     let facts = |path: &str| (node(path).mode, node(path).uid, node(path).gid, node(path).modified);
@@ -267,4 +269,57 @@ fn an_error_names_the_entry_and_the_operation() {
     let error = root.apply(&[file("a", ""), file("a/b", "")]).expect_err("a file as a parent");
     assert_eq!(error.to_string(), "entry 2 `a/b`: go through a file that is no directory");
     assert_eq!(error.kind(), longshore_types::Kind::InvalidInput);
+}
+
+#[test]
+fn what_was_replaced_is_not_counted() {
+    let root = Root::new();
+    let applied = root.applied(&[
+        file("a", "long content"),
+        file("a", "short"),
+        hardlink("b", "a"),
+        dir("d"),
+        file("d/x", "gone"),
+        symlink("d", "/1234"),
+        file(".wh.w", ""),
+    ]);
+    assert_eq!((applied.files, applied.bytes, applied.inodes), (1, 5 + 5, 3));
+    let fd = fs::File::open(root.path()).expect("open");
+    let measured = measure(fd.as_fd()).expect("measured");
+    assert_eq!((measured.files, measured.bytes, measured.inodes), (1, 10, 3));
+}
+
+#[test]
+fn a_full_disk_is_said_to_be_full() {
+    let small = Mount::sized("256k");
+    let root = Root::below(&small.path(), Whiteouts::Overlay);
+    let error = root.apply(&[file("a", ""), file("big", &"x".repeat(1 << 20))]).expect_err("full");
+    assert_eq!(error.kind(), longshore_types::Kind::ResourceExhausted);
+    assert_eq!(error.to_string(), "entry 2 `big`: write the file");
+}
+
+#[test]
+fn sparse_files_have_holes() {
+    let root = Root::new();
+    let temp = root.beside("sparse");
+    let made = fs::File::create(&temp).expect("create");
+    made.write_all_at(b"middle", 1 << 20).expect("write");
+    made.set_len(8 << 20).expect("set_len");
+    for format in ["gnu", "pax"] {
+        let archive = root.beside("archive");
+        let output = Command::new("tar")
+            .args(["--sparse", "--format", format, "-C"])
+            .arg(root.beside(""))
+            .arg("-cf")
+            .arg(&archive)
+            .arg("sparse")
+            .output()
+            .expect("tar");
+        assert!(output.status.success());
+        root.renew();
+        let applied = root.apply_bytes(&fs::read(&archive).expect("read")).expect("applied");
+        assert_eq!(applied.bytes, 8 << 20);
+        assert_eq!(fs::read(root.at("sparse")).expect("read"), fs::read(&temp).expect("read"));
+        assert!(fs::metadata(root.at("sparse")).expect("stat").blocks() * 512 < 1 << 20, "{format}");
+    }
 }

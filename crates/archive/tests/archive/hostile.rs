@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use longshore_archive::apply::Whiteouts;
 use longshore_types::Kind;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::apply::Root;
 use crate::layer::{Item, block_device, char_device, dir, fifo, file, hardlink, layer, symlink};
@@ -89,7 +91,7 @@ fn kinds(name: &str, outside: &str) -> Vec<Item> {
 }
 
 #[test]
-fn a7_126_no_layer_of_the_corpus_leaves_its_root() {
+fn a2_35_a7_126_a7_130_no_layer_of_the_corpus_leaves_its_root() {
     let mut count = 0;
     let mut kinds_seen = BTreeSet::new();
     for whiteouts in WHITEOUTS {
@@ -356,7 +358,7 @@ fn c1_06_attributes() {
 }
 
 #[test]
-fn a3_65_a_directory_replaces_a_link_and_does_not_follow_it() {
+fn a2_39_a3_65_a7_129_a_directory_replaces_a_link_and_does_not_follow_it() {
     for whiteouts in WHITEOUTS {
         let root = Root::with(whiteouts);
         let outside = Outside::new(&root.beside("outside"));
@@ -391,4 +393,44 @@ fn c1_11_many_entries_stop_at_the_limit() {
     let error = apply::apply(layer(&items).as_slice(), fd.as_fd(), &options).expect_err("too many");
     assert_eq!(error.kind(), Kind::InvalidInput);
     assert!(paths(&root.path()).len() <= 1001);
+}
+
+/// Somebody exchanges a directory of the root with a link to the outside while a layer is applied to it.
+#[test]
+fn a3_74_a_racer_does_not_lead_the_layer_outside() {
+    let root = Root::new();
+    let outside = Outside::new(&root.beside("outside"));
+    let mut items = vec![dir("d").mode(0o777).owner(1, 1)];
+    for number in 0..20 {
+        items.push(file(format!("d/secret{number}"), "x").owner(1, 1).xattr("user.x", b"1"));
+        items.push(dir("d/inner").mode(0o777).owner(1, 1));
+        items.push(file("d/inner/file", "overwritten").mode(0o4777));
+        items.push(file("d/.wh.passwd", ""));
+        items.push(dir("d").mode(0o700 + number));
+        items.push(file("d/x", ""));
+        items.push(file("other/x", ""));
+    }
+    let stop = AtomicBool::new(false);
+    let (mut applied, mut failed) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (one, other) = (root.at("d"), root.at("racer"));
+            while !stop.load(Ordering::Relaxed) {
+                let _ = renameat_with(CWD, &one, CWD, &other, RenameFlags::EXCHANGE);
+            }
+        });
+        for _ in 0..100 {
+            for entry in fs::read_dir(root.path()).expect("read") {
+                let path = entry.expect("read").path();
+                drop(fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path)));
+            }
+            drop(std::os::unix::fs::symlink(outside.dir(), root.at("racer")));
+            match root.apply(&items) {
+                Ok(_) => applied += 1,
+                Err(_) => failed += 1,
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    outside.assert_untouched(&(applied, failed));
 }

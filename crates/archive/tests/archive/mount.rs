@@ -43,6 +43,11 @@ impl Mount {
         Mount::new("tmpfs", &[])
     }
 
+    /// A file system in memory that is soon full.
+    pub(crate) fn sized(size: &str) -> Mount {
+        Mount::new("tmpfs", &[("size", size)])
+    }
+
     pub(crate) fn path(&self) -> PathBuf {
         format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
     }
