@@ -34,7 +34,7 @@ pub use bed::Bed;
 pub use bundle::Bundle;
 pub use container::{Container, Detached};
 pub use invocation::{Invocation, Output, write_programs};
-pub use wait::{patience, rounds, wait_for_exit};
+pub use wait::{patience, race_rounds, rounds, wait_for_exit};
 
 /// Fails the test when the machine cannot run it. A test never passes without having run.
 #[macro_export]

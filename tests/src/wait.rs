@@ -19,6 +19,15 @@ pub fn rounds(count: usize) -> usize {
     if std::env::var_os(SLOW).is_some() { count.div_ceil(10) } else { count }
 }
 
+/// How often a race is run: `ROUNDS` of the environment for a soak, else as [`rounds`] has it.
+///
+/// # Panics
+/// If `ROUNDS` is no number.
+pub fn race_rounds(count: usize) -> usize {
+    let soak = std::env::var("ROUNDS").ok().map(|text| text.parse().expect("ROUNDS: a number"));
+    soak.unwrap_or_else(|| rounds(count))
+}
+
 /// Waits until `fd` can be read or its peer has gone. False if the limit passed.
 pub(crate) fn readable(fd: BorrowedFd<'_>, limit: Duration) -> bool {
     let end = Instant::now() + limit;

@@ -358,7 +358,7 @@ fn the_products_table_is_the_one_tested() {
     assert_eq!(rules(&product), rules(&tested));
     let filter = |spec: &serde_json::Value| {
         let profile = serde_json::from_value(spec.pointer("/linux/seccomp").unwrap().clone()).unwrap();
-        longshore_runtime::seccomp::compile(&profile).unwrap().program
+        longshore_runtime::seccomp::compile(&profile).unwrap().unwrap().program
     };
     assert_eq!(filter(&product), filter(&tested), "the compiled filters");
 }

@@ -1,9 +1,14 @@
 //! `longshore-runtime`: the OCI runtime's command line.
 
+#![cfg_attr(not(test), no_main)]
+
 mod cmd;
 
-use std::process::ExitCode;
+#[cfg(not(test))]
+longshore_sys::entry!(start);
 
-fn main() -> ExitCode {
+/// The exit code of this call.
+#[cfg_attr(test, expect(dead_code, reason = "the tests have an entry point of their own"))]
+fn start() -> u8 {
     cmd::main(std::env::args_os().skip(1))
 }

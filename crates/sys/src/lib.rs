@@ -10,6 +10,7 @@ pub mod attempt;
 pub mod bpf;
 pub mod capability;
 pub mod clone;
+pub mod entry;
 pub mod event;
 pub mod exe;
 pub mod exec;

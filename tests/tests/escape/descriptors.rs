@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use testkit::{Bed, Bundle, Output, beyond_reference, rounds};
+use testkit::{Bed, Bundle, Output, beyond_reference, race_rounds, rounds};
 
 /// Runs the runtime with host directories open at 7, 8 and 9, which it was not told to pass on.
 fn with_open_descriptors(bed: &Bed, args: &[&str]) -> Output {
@@ -42,7 +42,7 @@ fn stalked(bed: &Bed, executions: usize, command: &[&str]) -> Vec<String> {
 #[test]
 fn a1_02_exec_is_not_robbed_of_descriptors_while_it_joins() {
     let bed = Bed::new("a1-02");
-    let loot = stalked(&bed, rounds(100), &["/bin/true"]);
+    let loot = stalked(&bed, race_rounds(100), &["/bin/true"]);
     assert!(loot.is_empty(), "{loot:?}");
 }
 
@@ -52,7 +52,7 @@ fn a1_03_runtime_binary_cannot_be_opened_for_writing() {
     let before = hash(bed.program());
     let mut bundle = bed.bundle();
     testkit::write_programs(|| fs::write(bundle.rootfs("trap"), "#!/proc/self/exe\n")).unwrap();
-    let loot = stalked(&bed, rounds(100), &["/proc/self/exe", "--version"]);
+    let loot = stalked(&bed, race_rounds(100), &["/proc/self/exe", "--version"]);
     assert!(loot.iter().all(|what| !what.contains("writing")), "{loot:?}");
     fs::set_permissions(bundle.rootfs("trap"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     for entry in ["/proc/self/exe", "/trap"] {

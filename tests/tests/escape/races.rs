@@ -6,9 +6,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use testkit::canary::Canary;
 use testkit::racer::Racer;
-use testkit::{Bed, Bundle, beyond_reference, rounds};
+use testkit::{Bed, Bundle, beyond_reference, race_rounds};
 
-/// More of them make a soak.
+/// The environment's `ROUNDS` makes more of them, for a soak.
 const ROUNDS: usize = 60;
 
 /// A volume in which `x` is a directory at one moment and a link to the canary at the next.
@@ -38,7 +38,7 @@ fn race(name: &str, target: &str, edit: impl Fn(&mut Bundle)) {
     bundle.args(&["/bin/true"]).mount("/volume", "bind", &volume, &["rbind", "rw"]);
     edit(&mut bundle);
     let mut succeeded = 0;
-    for _ in 0..rounds(ROUNDS) {
+    for _ in 0..race_rounds(ROUNDS) {
         let output = bed.run(&bundle);
         succeeded += usize::from(output.code == 0);
         canary.assert_untouched();
@@ -110,7 +110,7 @@ fn a1_17_a1_22_c4_47_null_device_is_exchanged() {
     bundle.set("/linux/maskedPaths", json!(["/proc/timer_list", "/proc/interrupts"]));
     bundle.args(&["/probe", "access", "/proc/timer_list", "/proc/interrupts"]);
     let mut ran = 0;
-    for _ in 0..rounds(ROUNDS) {
+    for _ in 0..race_rounds(ROUNDS) {
         let output = bed.run(&bundle);
         if output.code != 0 {
             continue;

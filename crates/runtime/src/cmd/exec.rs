@@ -128,7 +128,7 @@ fn exec_plan(
     let linux = spec.linux.as_ref();
     planned.personality = linux.map(plan::personality).transpose()?.flatten();
     let profile = linux.and_then(|linux| linux.seccomp.as_ref());
-    let seccomp = profile.map(seccomp::compile).transpose()?.filter(|filter| !filter.program.is_empty());
+    let seccomp = profile.map(seccomp::compile).transpose()?.flatten();
     warnings.extend(seccomp.iter().flat_map(|filter| filter.warnings.iter().cloned()));
     for warning in &warnings {
         global.log.warning(warning);

@@ -164,7 +164,6 @@ impl Planned {
         io: &ProcessIo,
         gated: bool,
     ) -> Result<Created, Failure> {
-        dir.create_spec(&self.spec)?;
         dir.save_record(record)?;
         if self.notify.is_some() {
             notify::make_directory(dir)?;
@@ -173,10 +172,16 @@ impl Planned {
         // Whoever reads the terminal, the pidfd or the PID file wants them before the program runs; behind
         // a gate it does not run yet.
         let told_later = self.console.is_some() || self.pidfd.is_some() || self.options.pid_file.is_some();
+        let mut spec_is_there = false;
         let mut put_on_record = |pid, cgroup: &cgroup::Cgroup| -> io::Result<()> {
             step("create.announce").map_err(io::Error::other)?;
             record.init = Some(Identity::of(pid)?);
             record.cgroup = Some(cgroup.record());
+            // While the init mounts. Hooks, which a crash would need it for, run only after this.
+            if !spec_is_there {
+                dir.create_spec(&self.spec).map_err(io::Error::other)?;
+                spec_is_there = true;
+            }
             dir.save_record(record).map_err(io::Error::other)?;
             step("create.recorded").map_err(io::Error::other)
         };

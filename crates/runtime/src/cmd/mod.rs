@@ -39,7 +39,7 @@ mod start;
 mod state;
 mod update;
 
-use std::{ffi::OsString, io::Write, process::ExitCode};
+use std::{ffi::OsString, io::Write};
 
 use failure::{Failure, Outcome};
 use flag::{Matches, Syntax, UsageError};
@@ -81,8 +81,8 @@ static COMMANDS: &[&Command] = &[
     &update::COMMAND,
 ];
 
-/// Runs the command line `words` (without the program's own name).
-pub(super) fn main(mut words: impl Iterator<Item = OsString>) -> ExitCode {
+/// Runs the command line `words` (without the program's own name). Returns the exit code.
+pub(super) fn main(mut words: impl Iterator<Item = OsString>) -> u8 {
     let matches = match global::SYNTAX.read(&mut words) {
         Ok(matches) => matches,
         Err(error) => return fail(&Log::default(), &error.into(), 1),
@@ -100,7 +100,7 @@ pub(super) fn main(mut words: impl Iterator<Item = OsString>) -> ExitCode {
         Err(failure) => return fail(&Log::default(), &failure, 1),
     };
     let code = |outcome, failed| match outcome {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => code,
         Err(failure) => fail(&global.log, &failure, failed),
     };
     if matches.has("version") {
@@ -125,9 +125,9 @@ fn find(name: &str) -> Option<&'static Command> {
     COMMANDS.iter().copied().find(|command| command.syntax.command == name)
 }
 
-fn fail(log: &Log, failure: &Failure, code: u8) -> ExitCode {
+fn fail(log: &Log, failure: &Failure, code: u8) -> u8 {
     log.error(failure);
-    ExitCode::from(code)
+    code
 }
 
 fn help(topic: Option<&str>) -> Outcome {

@@ -55,7 +55,7 @@ fn run(global: &Global, matches: &Matches) -> Outcome {
         Ok(code) if matches.has("keep") => Ok(code),
         Ok(code) => {
             made.dir.lock()?;
-            destroy(global, made.dir, &made.record, None)?;
+            destroy(global, made.dir, &made.record, Some(&made.spec))?;
             Ok(code)
         }
         Err(failure) => made.undo(global, failure),

@@ -107,6 +107,12 @@ pub struct Created {
     /// The master side of the container's terminal, where the plan has one.
     pub console: Option<OwnedFd>,
     pub cgroup: Cgroup,
+    pub(crate) waiting: Waiting,
+}
+
+/// The way to an init that waits for its exec.
+#[derive(Debug)]
+pub(crate) struct Waiting {
     channel: Channel,
     /// It was told to go already.
     released: bool,
@@ -136,7 +142,7 @@ pub fn create(
     match made {
         Ok(Made { pid, pidfd, console, channel, released }) => {
             cgroup.settle();
-            Ok(Created { pid, pidfd, console, cgroup, channel, released })
+            Ok(Created { pid, pidfd, console, cgroup, waiting: Waiting { channel, released } })
         }
         Err(error) => {
             // The error that led here says more than one about what is left of it.
@@ -395,23 +401,34 @@ impl Created {
     /// # Errors
     /// What the exec answered; the init is gone then.
     pub fn start(&mut self) -> Result<(), CreateError> {
-        self.release()?;
-        wait_for_exec(&self.channel)
+        self.waiting.start()
     }
 
     /// Lets the init go on to its gate: the container is on record, so it may outlive its maker.
     pub fn release(&mut self) -> Result<(), CreateError> {
-        failpoint::step("create.release").at(Step::Channel)?;
-        if self.released {
-            return Ok(());
-        }
-        Ok(self.channel.send(&ToInit::Go, None).at(Step::Channel)?)
+        self.waiting.release()
     }
 
     /// Kills the init and removes the cgroup: for a caller that cannot go on.
     pub fn abort(self) {
         kill_and_reap(&self.pidfd);
         self.cgroup.remove().ok();
+    }
+}
+
+impl Waiting {
+    /// See [`Created::start`].
+    pub(crate) fn start(&mut self) -> Result<(), CreateError> {
+        self.release()?;
+        wait_for_exec(&self.channel)
+    }
+
+    fn release(&mut self) -> Result<(), CreateError> {
+        failpoint::step("create.release").at(Step::Channel)?;
+        if self.released {
+            return Ok(());
+        }
+        Ok(self.channel.send(&ToInit::Go, None).at(Step::Channel)?)
     }
 }
 

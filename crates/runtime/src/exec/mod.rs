@@ -228,5 +228,5 @@ fn steps(entry: &Entry<'_>) -> Result<Infallible, StepError> {
         gate: None,
         start_hooks: None,
     };
-    init::finish_exec(last, proc.as_ref())
+    init::finish(last, proc.as_ref())
 }

@@ -243,8 +243,8 @@ pub(crate) struct Last<'a> {
     pub(crate) start_hooks: Option<(&'a Hooks, &'a HookState<'a>)>,
 }
 
-/// From here to exec. Never returns without an error.
-fn finish(last: Last<'_>, proc: Option<&Proc>) -> Result<Infallible, StepError> {
+/// From here to exec, of an init and of an exec. Never returns without an error.
+pub(crate) fn finish(last: Last<'_>, proc: Option<&Proc>) -> Result<Infallible, StepError> {
     let plan = last.process;
     step(Step::Stdio, "init.finish")?;
     set_up_stdio(&last)?;
@@ -393,25 +393,6 @@ fn install_filter(last: &Last<'_>) -> Result<(), StepError> {
 }
 
 /// Opens the procfs that an exec'd process needs for its labels.
-pub(crate) fn open_proc_for(plan: &ProcessPlan) -> Result<Option<ProcHandle>, StepError> {
-    labels::wanted(plan)
-        .then(Proc::open)
-        .transpose()
-        .map(|proc| proc.map(ProcHandle))
-        .on(Step::Label, "/proc")
-}
-
-/// A private procfs, opaque outside of this module.
-#[derive(Debug)]
-pub(crate) struct ProcHandle(Proc);
-
-impl ProcHandle {
-    fn inner(&self) -> &Proc {
-        &self.0
-    }
-}
-
-/// [`finish`] for an exec.
-pub(crate) fn finish_exec(last: Last<'_>, proc: Option<&ProcHandle>) -> Result<Infallible, StepError> {
-    finish(last, proc.map(ProcHandle::inner))
+pub(crate) fn open_proc_for(plan: &ProcessPlan) -> Result<Option<Proc>, StepError> {
+    labels::wanted(plan).then(Proc::open).transpose().on(Step::Label, "/proc")
 }

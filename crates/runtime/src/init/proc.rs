@@ -19,7 +19,7 @@ use rustix::{
 
 /// A procfs of this process's PID namespace.
 #[derive(Debug)]
-pub(super) struct Proc(OwnedFd);
+pub(crate) struct Proc(OwnedFd);
 
 impl Proc {
     /// Mounts a private instance; where that is forbidden (a user namespace that sees only part of

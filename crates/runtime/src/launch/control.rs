@@ -105,6 +105,29 @@ impl Control {
         self.done(&Request::Attach(attach))
     }
 
+    /// Lets the program of a container that [`super::Launcher::create`] made run, and returns once it
+    /// does.
+    ///
+    /// # Errors
+    /// [`ControlError::Failed`] when it could not be executed; the container ends then, which is told as
+    /// every end is.
+    pub fn start(&mut self) -> Result<Started, ControlError> {
+        match self.request(&Request::Start, &[])? {
+            (Reply::Started(started), _) => Ok(started),
+            (other, _) => Err(unexpected(&other)),
+        }
+    }
+
+    /// Stops all processes of the container, and returns once they are stopped.
+    pub fn pause(&mut self) -> Result<(), ControlError> {
+        self.done(&Request::Pause)
+    }
+
+    /// Lets a paused container go on.
+    pub fn resume(&mut self) -> Result<(), ControlError> {
+        self.done(&Request::Resume)
+    }
+
     /// Sends bytes to the init's standard input; blocks while the container does not read them.
     pub fn input(&mut self, bytes: &[u8]) -> Result<(), ControlError> {
         for chunk in bytes.chunks(MAX_DATA) {
@@ -131,7 +154,7 @@ impl Control {
     /// Asks how the container is.
     pub fn status(&mut self) -> Result<Status, ControlError> {
         match self.request(&Request::Status, &[])? {
-            (Reply::Status(status), _) => Ok(status),
+            (Reply::Status(status), _) => Ok(*status),
             (other, _) => Err(unexpected(&other)),
         }
     }

@@ -42,7 +42,7 @@ pub struct Request<'a> {
     pub fds: &'a [(FdRole, BorrowedFd<'a>)],
 }
 
-/// A container that runs.
+/// A container that runs, or waits for its start.
 #[derive(Debug)]
 pub struct Launched {
     pub pid: i32,
@@ -82,12 +82,26 @@ impl Launcher {
     /// # Errors
     /// [`LaunchError::Failed`] when the container could not be made; nothing of it is left then.
     pub fn launch(&self, request: &Request<'_>) -> Result<Launched, LaunchError> {
+        self.make(request, false)
+    }
+
+    /// Makes a container up to its program's exec, which waits for [`Control::start`]; `started_at` is 0.
+    /// Should its monitor be killed meanwhile, the init waits on: its cgroup has to be killed.
+    ///
+    /// # Errors
+    /// As for [`Launcher::launch`].
+    pub fn create(&self, request: &Request<'_>) -> Result<Launched, LaunchError> {
+        self.make(request, true)
+    }
+
+    fn make(&self, request: &Request<'_>, hold: bool) -> Result<Launched, LaunchError> {
         let (roles, fds): (Vec<FdRole>, Vec<BorrowedFd<'_>>) = request.fds.iter().copied().unzip();
         let message = Launch {
             plan: request.plan.clone(),
             io: request.io,
             log: request.log.clone(),
             remove_cgroup: request.remove_cgroup,
+            hold,
             fds: roles,
         };
         let payload = wire::encode(&message)?;
@@ -102,16 +116,16 @@ impl Launcher {
         let Kind::Reply = received.kind else {
             return Err(LaunchError::Unexpected { what: format!("{:?}", received.kind) });
         };
-        match wire::decode(&received.payload)? {
-            Reply::Started(Started { pid, started_at }) => {
-                let pidfd = received.fds.pop_front();
-                let pidfd = pidfd.ok_or_else(|| LaunchError::Unexpected { what: "no pidfd".into() })?;
-                Ok(Launched { pid, pidfd, started_at, control: Control::new(socket, directory) })
-            }
-            Reply::Failed { step, cause, errno } => Err(LaunchError::Failed { step, cause, errno }),
-            Reply::Refused(refusal) => Err(LaunchError::Refused(refusal)),
-            other => Err(LaunchError::Unexpected { what: format!("{other:?}") }),
-        }
+        let (pid, started_at) = match wire::decode(&received.payload)? {
+            Reply::Started(Started { pid, started_at }) if !hold => (pid, started_at),
+            Reply::Created { pid } if hold => (pid, 0),
+            Reply::Failed { step, cause, errno } => return Err(LaunchError::Failed { step, cause, errno }),
+            Reply::Refused(refusal) => return Err(LaunchError::Refused(refusal)),
+            other => return Err(LaunchError::Unexpected { what: format!("{other:?}") }),
+        };
+        let pidfd = received.fds.pop_front();
+        let pidfd = pidfd.ok_or_else(|| LaunchError::Unexpected { what: "no pidfd".into() })?;
+        Ok(Launched { pid, pidfd, started_at, control: Control::new(socket, directory) })
     }
 
     fn connect(&self) -> Result<OwnedFd, LaunchError> {

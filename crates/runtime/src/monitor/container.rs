@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use super::{SIGKILL, log::now};
 use crate::{
-    cgroup::Cgroup,
+    cgroup::{Cgroup, CgroupError},
     wire::{Exit, ExitRecord},
 };
 
@@ -23,6 +23,8 @@ pub(super) struct Container {
     pub(super) shares_pids: bool,
     /// Whether the cgroup goes with the container.
     pub(super) remove_cgroup: bool,
+    /// It was frozen here, and not thawed since.
+    pub(super) paused: bool,
 }
 
 impl Container {
@@ -42,6 +44,22 @@ impl Container {
         result
     }
 
+    /// Stops all processes in the cgroup, and waits until they are stopped.
+    pub(super) fn pause(&mut self) -> Result<(), CgroupError> {
+        self.cgroup.freeze()?;
+        self.paused = true;
+        Ok(())
+    }
+
+    /// Lets them go on; fine where they do.
+    pub(super) fn resume(&mut self) -> Result<(), CgroupError> {
+        if self.paused {
+            self.cgroup.thaw()?;
+            self.paused = false;
+        }
+        Ok(())
+    }
+
     /// Ends what is left after the init.
     pub(super) fn kill_rest(&self) {
         if self.shares_pids {
@@ -59,6 +77,7 @@ impl Container {
             oom_killed: self.oom_kills() > 0,
             started_at: self.started_at,
             exited_at: now(),
+            unrecorded: None,
         }
     }
 

@@ -8,7 +8,7 @@ use rustix::{
     process::{WaitOptions, WaitStatus, wait},
 };
 
-use super::{client::Client, record, running::Monitor};
+use super::{client::Client, record, running::Monitor, start::Held};
 use crate::wire::{Exit, ExitRecord, Reply, Target};
 
 /// How long output may still come after the init's end, from a process that outlived it.
@@ -19,19 +19,25 @@ const LINGER: Duration = Duration::from_secs(5);
 
 /// Where the container is in its life, and the monitor with it.
 ///
-/// `Running` → (the init has ended and the record of it is on disk) → `Draining` → (output is at its
+/// `Created`, where the start is to be asked for → `Running` → (the init has ended and the record of it is on disk) → `Draining` → (output is at its
 /// end) → `Leaving`, in which clients have been told and read on.
 #[derive(Debug)]
 pub(super) enum Phase {
+    Created(Held),
     Running,
     Draining { record: ExitRecord, until: Instant },
     Leaving { record: ExitRecord, until: Instant },
 }
 
 impl Phase {
+    /// Whether the init is alive, as far as is known.
+    pub(super) fn has_init(&self) -> bool {
+        matches!(self, Self::Created(_) | Self::Running)
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
-            Self::Running => None,
+            Self::Created(_) | Self::Running => None,
             Self::Draining { until, .. } | Self::Leaving { until, .. } => Some(*until),
         }
     }
@@ -39,7 +45,7 @@ impl Phase {
     /// The init's end, as soon as it is on disk.
     pub(super) fn record(&self) -> Option<&ExitRecord> {
         match self {
-            Self::Running => None,
+            Self::Created(_) | Self::Running => None,
             Self::Draining { record, .. } | Self::Leaving { record, .. } => Some(record),
         }
     }
@@ -47,7 +53,7 @@ impl Phase {
     /// The init's end, once it follows all output.
     pub(super) fn announced(&self) -> Option<&ExitRecord> {
         match self {
-            Self::Running | Self::Draining { .. } => None,
+            Self::Created(_) | Self::Running | Self::Draining { .. } => None,
             Self::Leaving { record, .. } => Some(record),
         }
     }
@@ -93,7 +99,7 @@ impl Monitor {
     /// Whether nobody needs this monitor any more.
     pub(super) fn is_over(&self, now: Instant) -> bool {
         match &self.phase {
-            Phase::Running | Phase::Draining { .. } => false,
+            Phase::Created(_) | Phase::Running | Phase::Draining { .. } => false,
             Phase::Leaving { until, .. } => {
                 let unserved = || self.clients.iter().filter(|client| !client.is_served());
                 unserved().next().is_none() || (*until <= now && !unserved().any(Client::is_trusted))
@@ -102,9 +108,12 @@ impl Monitor {
     }
 
     fn init_ended(&mut self, exit: Exit) {
-        let record = self.parts.container.exit_record(exit);
-        // When it cannot be written, whoever listens still hears of it, and nobody else ever will.
-        record::write(self.parts.directory.as_fd(), record::EXIT_RECORD, &record).ok();
+        // Frozen, what is left of it could not end either.
+        self.parts.container.resume().ok();
+        let mut record = self.parts.container.exit_record(exit);
+        let written = record::write(self.parts.directory.as_fd(), record::EXIT_RECORD, &record);
+        // Whoever listens hears of the end and of this; nobody else ever will.
+        record.unrecorded = written.err().map(Errno::raw_os_error);
         self.parts.container.kill_rest();
         // The terminal's end comes once nobody holds the slave.
         self.parts.terminal = None;

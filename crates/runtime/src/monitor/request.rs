@@ -6,11 +6,12 @@ use std::{
 use longshore_sys::pidfd;
 use rustix::{io::Errno, termios::Winsize};
 
-use super::{exit::Phase, malformed, running::Monitor};
+use super::{SIGKILL, exit::Phase, failure, log::now, malformed, running::Monitor};
 use crate::{
+    cgroup::CgroupError,
     spec::ConsoleSize,
     wire::{
-        self, DropReason, Kind, Received, Refusal, Reply, Request, RunExec, Status, Target, VERSION,
+        self, DropReason, Kind, Received, Refusal, Reply, Request, RunExec, Started, Status, Target, VERSION,
         limits::MAX_WAITS,
     },
 };
@@ -68,14 +69,17 @@ impl Monitor {
             }
             Request::Resize(size) => self.resize(size),
             Request::Signal { target, signal } => self.signal(&target, signal),
-            Request::Status => Ok(Reply::Status(self.status())),
+            Request::Status => Ok(Reply::Status(Box::new(self.status()))),
+            Request::Start => self.start(),
+            Request::Pause => self.pause(),
+            Request::Resume => self.resume(),
         };
         self.answer(index, sequence, &result.unwrap_or_else(Reply::Refused));
     }
 
     fn exec(&mut self, index: usize, sequence: u32, exec: RunExec, fds: VecDeque<OwnedFd>) {
-        if !matches!(self.phase, Phase::Running) {
-            return self.answer(index, sequence, &Reply::Refused(Refusal::Ended));
+        if let Err(refusal) = self.runs() {
+            return self.answer(index, sequence, &Reply::Refused(refusal));
         }
         let id = exec.id.clone();
         let (reply, fds) = self.execs.start(&self.parts.context, exec, fds);
@@ -84,6 +88,52 @@ impl Monitor {
             client.waits.push((Target::Exec(id), sequence));
         }
         client.reply(sequence, &reply, fds);
+    }
+
+    /// Whether processes of the container run, for what needs that.
+    fn runs(&self) -> Result<(), Refusal> {
+        match &self.phase {
+            Phase::Created(_) => Err(Refusal::NotStarted),
+            Phase::Running if self.parts.container.paused => Err(Refusal::Paused),
+            Phase::Running => Ok(()),
+            Phase::Draining { .. } | Phase::Leaving { .. } => Err(Refusal::Ended),
+        }
+    }
+
+    /// Lets the program of a container that waits for this run. Nobody else is served meanwhile: it is
+    /// one exec, and the `startContainer` and `poststart` hooks.
+    fn start(&mut self) -> Result<Reply, Refusal> {
+        let held = match std::mem::replace(&mut self.phase, Phase::Running) {
+            Phase::Created(held) => held,
+            phase => {
+                self.phase = phase;
+                let ended = self.runs().err().filter(|why| *why == Refusal::Ended);
+                return Err(ended.unwrap_or(Refusal::StartedAlready));
+            }
+        };
+        Ok(match held.start() {
+            Ok(()) => {
+                let container = &mut self.parts.container;
+                container.started_at = now();
+                Reply::Started(Started { pid: container.pid, started_at: container.started_at })
+            }
+            Err(error) => failure(&error),
+        })
+    }
+
+    fn pause(&mut self) -> Result<Reply, Refusal> {
+        self.runs()?;
+        self.parts.container.pause().map_err(|error| frozen("pause", &error))?;
+        Ok(Reply::Done)
+    }
+
+    fn resume(&mut self) -> Result<Reply, Refusal> {
+        match self.runs() {
+            Err(Refusal::Paused) => {}
+            other => return Err(other.err().unwrap_or(Refusal::NotPaused)),
+        }
+        self.parts.container.resume().map_err(|error| frozen("resume", &error))?;
+        Ok(Reply::Done)
     }
 
     fn wait(&mut self, index: usize, sequence: u32, target: Target) {
@@ -117,7 +167,16 @@ impl Monitor {
         Ok(Reply::Done)
     }
 
-    fn signal(&self, target: &Target, signal: i32) -> Result<Reply, Refusal> {
+    fn signal(&mut self, target: &Target, signal: i32) -> Result<Reply, Refusal> {
+        let done = self.send(target, signal)?;
+        if signal == SIGKILL && !matches!(target, Target::Exec(_)) {
+            // A frozen process dies of nothing in version 1.
+            self.parts.container.resume().map_err(|error| frozen("resume", &error))?;
+        }
+        Ok(done)
+    }
+
+    fn send(&self, target: &Target, signal: i32) -> Result<Reply, Refusal> {
         let pidfd = match target {
             Target::All => {
                 return match self.parts.container.signal_all(signal) {
@@ -125,7 +184,7 @@ impl Monitor {
                     Err(errno) => Err(failed("signal", errno)),
                 };
             }
-            Target::Init if matches!(self.phase, Phase::Running) => &self.parts.container.pidfd,
+            Target::Init if self.phase.has_init() => &self.parts.container.pidfd,
             Target::Init => return Err(Refusal::Ended),
             Target::Exec(id) => self.execs.pidfd(id).ok_or_else(|| Refusal::NoSuchExec { id: id.clone() })?,
         };
@@ -137,6 +196,12 @@ impl Monitor {
     fn status(&self) -> Status {
         Status {
             pid: self.parts.container.pid,
+            phase: match &self.phase {
+                Phase::Created(_) => wire::Phase::Created,
+                Phase::Running if self.parts.container.paused => wire::Phase::Paused,
+                Phase::Running => wire::Phase::Running,
+                Phase::Draining { .. } | Phase::Leaving { .. } => wire::Phase::Ended,
+            },
             started_at: self.parts.container.started_at,
             exit: self.phase.record().cloned(),
             log: self.parts.outputs.log.status(),
@@ -144,6 +209,13 @@ impl Monitor {
             execs: self.execs.running().map(Into::into).collect(),
         }
     }
+}
+
+/// Why the freezer did not do as it was told.
+fn frozen(operation: &str, error: &CgroupError) -> Refusal {
+    let sources = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let errno = sources.into_iter().find_map(|error| Errno::from_io_error(error.downcast_ref()?));
+    failed(operation, errno.unwrap_or(Errno::TIMEDOUT))
 }
 
 fn failed(operation: &str, errno: Errno) -> Refusal {

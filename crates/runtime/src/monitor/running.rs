@@ -57,23 +57,21 @@ pub(super) struct Monitor {
 }
 
 impl Monitor {
-    pub(super) fn new(parts: Parts) -> Self {
-        Self {
-            parts,
-            execs: Execs::default(),
-            clients: Vec::new(),
-            phase: Phase::Running,
-            next_client: Token::FIRST_CLIENT,
-        }
+    pub(super) fn new(parts: Parts, phase: Phase) -> Self {
+        Self { parts, execs: Execs::default(), clients: Vec::new(), phase, next_client: Token::FIRST_CLIENT }
     }
 
-    /// Announces the start on `connection`, the first client, and serves until all is over.
+    /// Announces what was made on `connection`, the first client, and serves until all is over.
     pub(super) fn serve(mut self, connection: OwnedFd, sequence: u32, pidfd: OwnedFd) {
         let Container { pid, started_at, .. } = self.parts.container;
         if rustix::io::ioctl_fionbio(&connection, true).is_ok() {
             let mut client = Client::new(self.token(), connection);
             client.waits.push((Target::Init, 0));
-            client.reply(sequence, &Reply::Started(Started { pid, started_at }), vec![pidfd]);
+            let made = match self.phase {
+                Phase::Created(_) => Reply::Created { pid },
+                _ => Reply::Started(Started { pid, started_at }),
+            };
+            client.reply(sequence, &made, vec![pidfd]);
             client.register(&self.parts.poll);
             self.clients.push(client);
         }
@@ -140,7 +138,7 @@ impl Monitor {
         while let Ok(Some(info)) = event::read_signal(self.parts.signals.as_fd()) {
             if info.signal == SIGCHLD {
                 self.reap();
-            } else if matches!(self.phase, Phase::Running) {
+            } else if self.phase.has_init() {
                 // It may have ended just now.
                 pidfd::send_signal(self.parts.container.pidfd.as_fd(), info.signal).ok();
             }

@@ -17,6 +17,7 @@ use super::{
     SIGNALS, SOCKET,
     container::Container,
     exec::{Context, streams},
+    exit::Phase,
     failure,
     input::Input,
     log::{Log, Stream, now},
@@ -32,7 +33,7 @@ use crate::{
     hooks,
     init::{HookState, ProcessIo},
     plan::Plan,
-    spec::NamespaceKind,
+    spec::{Hook, NamespaceKind},
     state::{Identity, Status},
     wire::{FdRole, Io, Launch, Refusal, Reply, Stdin},
 };
@@ -55,13 +56,14 @@ struct Ends {
 }
 
 /// Makes the container and what watches it. Returns the monitor and a second pidfd of the init, for
-/// whoever asked; or what to answer when it failed, with nothing left behind.
+/// whoever asked; or what to answer when it failed, with nothing left behind. The program runs by then
+/// unless the launch is to [hold](Launch::hold).
 pub(super) fn start(
     launch: Launch,
     fds: VecDeque<OwnedFd>,
     host: &cgroup::Layout,
 ) -> Result<(Monitor, OwnedFd), Reply> {
-    let Launch { plan, io, log, remove_cgroup, fds: roles } = launch;
+    let Launch { plan, io, log, remove_cgroup, hold, fds: roles } = launch;
     let donated = sort(&roles, fds).map_err(|reason| Reply::Refused(Refusal::Malformed { reason }))?;
     let directory = donated.directory.ok_or_else(|| without("directory"))?;
     if plan.preserve_fds != 0 {
@@ -77,10 +79,12 @@ pub(super) fn start(
     let listener = listen(directory.as_fd()).map_err(step("listen on the container's socket"))?;
     poll.add(&listener, Token::LISTENER, rustix::event::epoll::EventFlags::IN)
         .map_err(step("watch the container's socket"))?;
-    let made = make(&plan, io, donated.roles, donated.streams, donated.root, host);
+    let streams = (donated.roles, donated.streams);
+    let made = make(&plan, io, streams, donated.root, hold, host);
     let (created, ends) = made.inspect_err(|_| unlisten(directory.as_fd()))?;
-    let Created { pid, pidfd, console, cgroup, .. } = created;
-    let started_at = now();
+    let Created { pid, pidfd, console, cgroup, waiting } = created;
+    let started_at = if hold { 0 } else { now() };
+    let phase = if hold { Phase::Created(Held::new(waiting, &plan, pid)) } else { Phase::Running };
     let terminal = console.is_some();
     let mut outputs = Outputs::new(log);
     let console = console.map(Console::open).transpose().map_err(step("open the terminal"))?;
@@ -98,7 +102,7 @@ pub(super) fn start(
     let identity = Identity::of(pid).unwrap_or(Identity { pid, start_ticks: 0 });
     let shares_pids = !plan.namespaces.makes(NamespaceKind::Pid);
     let context = Context::new(plan, identity, cgroup.record());
-    let container = Container { pid, pidfd, started_at, cgroup, shares_pids, remove_cgroup };
+    let container = Container { pid, pidfd, started_at, cgroup, shares_pids, remove_cgroup, paused: false };
     let parts = Parts {
         poll,
         signals,
@@ -110,7 +114,7 @@ pub(super) fn start(
         input: Input::new(input, terminal, once),
         terminal: terminal_fds,
     };
-    Ok((Monitor::new(parts), for_asker))
+    Ok((Monitor::new(parts, phase), for_asker))
 }
 
 /// Leaves the spawner: another name, the reaper of what the container leaves.
@@ -141,13 +145,13 @@ fn sort(roles: &[FdRole], fds: VecDeque<OwnedFd>) -> Result<Donated, String> {
     Ok(donated)
 }
 
-/// Makes the container and lets its program go.
+/// Makes the container and lets its program go, unless it is to `hold`.
 fn make(
     plan: &Plan,
     io: Io,
-    roles: Vec<FdRole>,
-    donated: VecDeque<OwnedFd>,
+    (roles, donated): (Vec<FdRole>, VecDeque<OwnedFd>),
     root: Option<OwnedFd>,
+    hold: bool,
     host: &cgroup::Layout,
 ) -> Result<(Created, Ends), Reply> {
     let (process_io, ends) = match io {
@@ -161,19 +165,59 @@ fn make(
     };
     let create = |error: CreateError| failure(&error);
     // The record of this container is its directory, and this process.
-    let birth = container::Birth { record: &mut |_, _| Ok(()), go: true };
+    let birth = container::Birth { record: &mut |_, _| Ok(()), go: !hold };
     let made = container::create(plan, host, &process_io, Gate::Immediate, root, birth);
     let mut created = made.map_err(create)?;
+    if hold {
+        return Ok((created, ends));
+    }
     if let Err(error) = created.start() {
         let reply = failure(&error);
         created.abort();
         return Err(reply);
     }
-    if let Ok(state) = HookState(plan).json(Status::Running, created.pid) {
-        // The container runs by now: the specification has these hooks' failures logged at most.
-        hooks::run_all(hooks::Kind::Poststart, hooks::Kind::Poststart.of(&plan.hooks), &state);
-    }
+    Poststart::new(plan, created.pid).run();
     Ok((created, ends))
+}
+
+/// The hooks that follow the start.
+#[derive(Debug)]
+struct Poststart {
+    hooks: Vec<Hook>,
+    state: Vec<u8>,
+}
+
+impl Poststart {
+    fn new(plan: &Plan, pid: i32) -> Self {
+        let hooks = hooks::Kind::Poststart.of(&plan.hooks).to_vec();
+        let state = if hooks.is_empty() { None } else { HookState(plan).json(Status::Running, pid).ok() };
+        Self { hooks, state: state.unwrap_or_default() }
+    }
+
+    /// The container runs by now: the specification has these hooks' failures logged at most.
+    fn run(&self) {
+        hooks::run_all(hooks::Kind::Poststart, &self.hooks, &self.state);
+    }
+}
+
+/// What starts a container whose program waits: all that is kept of its plan for that.
+#[derive(Debug)]
+pub(super) struct Held {
+    waiting: container::Waiting,
+    poststart: Poststart,
+}
+
+impl Held {
+    fn new(waiting: container::Waiting, plan: &Plan, pid: i32) -> Self {
+        Self { waiting, poststart: Poststart::new(plan, pid) }
+    }
+
+    /// Lets the program run. When that fails the init is about to end.
+    pub(super) fn start(mut self) -> Result<(), CreateError> {
+        self.waiting.start()?;
+        self.poststart.run();
+        Ok(())
+    }
 }
 
 fn pipes(stdin: Stdin) -> Result<(ProcessIo, Ends), Errno> {

@@ -109,11 +109,9 @@ pub fn plan(spec: &Spec, bundle: &Path, options: &Options, host: &cgroup::Layout
         return Err(PlanError::Unsupported { field: "linux.intelRdt", what: "cache allocation".into() });
     }
     let seccomp = match &linux.seccomp {
-        Some(profile) => Some(seccomp::compile(profile)?),
+        Some(profile) => seccomp::compile(profile)?,
         None => None,
     };
-    // An empty profile is none, as for runc.
-    let seccomp = seccomp.filter(|filter| !filter.program.is_empty());
     warnings.extend(seccomp.iter().flat_map(|filter| filter.warnings.iter().cloned()));
     hooks(spec.hooks.as_ref())?;
     Ok(Plan {

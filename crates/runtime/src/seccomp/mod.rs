@@ -114,15 +114,15 @@ pub struct Listener {
     pub metadata: String,
 }
 
-/// Compiles `profile` for the architecture that this program was built for.
-pub fn compile(profile: &spec::Seccomp) -> Result<Filter, SeccompError> {
+/// Compiles `profile` for the architecture that this program was built for; `None` for an empty one,
+/// which runc takes for "no seccomp".
+pub fn compile(profile: &spec::Seccomp) -> Result<Option<Filter>, SeccompError> {
     compile_for(profile, arch::Arch::NATIVE)
 }
 
-fn compile_for(profile: &spec::Seccomp, native: arch::Arch) -> Result<Filter, SeccompError> {
-    // What runc takes for "no seccomp".
+fn compile_for(profile: &spec::Seccomp, native: arch::Arch) -> Result<Option<Filter>, SeccompError> {
     if profile.default_action.is_empty() && profile.syscalls.is_empty() {
-        return Ok(Filter::default());
+        return Ok(None);
     }
     let archs = arch::Arch::select(&profile.architectures, native)?;
     let rules = rules::Rules::read(profile)?;
@@ -133,5 +133,5 @@ fn compile_for(profile: &spec::Seccomp, native: arch::Arch) -> Result<Filter, Se
         path => Some(Listener { path: path.into(), metadata: profile.listener_metadata.clone() }),
     };
     let program = generate::program(&rules, &archs)?;
-    Ok(Filter { program, flags, listener, warnings: rules.warnings })
+    Ok(Some(Filter { program, flags, listener, warnings: rules.warnings }))
 }

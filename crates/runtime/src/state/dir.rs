@@ -262,7 +262,7 @@ impl Dir {
         self.save(RECORD, "state.json.new", record)
     }
 
-    /// Writes the spec of a new container. In place: no container is there before its record is.
+    /// Writes the spec of a new container. In place: nobody asks for it before its init is on record.
     pub fn create_spec(&self, spec: &Spec) -> Result<(), StateError> {
         self.step("state.save")?;
         let path = || self.path.join(SPEC);

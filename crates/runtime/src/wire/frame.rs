@@ -5,7 +5,7 @@ use super::limits::{MAX_DATA, MAX_PAYLOAD};
 const MAGIC: [u8; 2] = *b"LS";
 
 /// The protocol's version. A peer that speaks another is refused with a message that names both.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Bytes before the payload.
 pub const HEADER_LEN: usize = 12;

@@ -15,6 +15,8 @@ pub struct Launch {
     pub log: LogSink,
     /// Whether the monitor removes the container's cgroup after it announced the exit.
     pub remove_cgroup: bool,
+    /// Whether the program is to wait for [`Request::Start`]. Answered with [`Reply::Created`] then.
+    pub hold: bool,
     /// What each descriptor of the message is, in order.
     pub fds: Vec<FdRole>,
 }
@@ -93,6 +95,13 @@ pub enum Request {
     Status,
     /// Answered once the process has ended, by [`Reply::Exited`] or [`Reply::ExecExited`].
     Wait(Target),
+    /// Lets the program of a container that was made with [`Launch::hold`] run. [`Reply::Started`], or
+    /// [`Reply::Failed`] and the container ends.
+    Start,
+    /// Stops all processes of the container, and returns once they are. [`Reply::Done`].
+    Pause,
+    /// Lets them go on. [`Reply::Done`].
+    Resume,
 }
 
 /// A process of the container that the monitor knows.
@@ -160,12 +169,16 @@ pub enum Reply {
     },
     Done,
     Refused(Refusal),
-    Status(Status),
+    Status(Box<Status>),
     /// The init has ended and the record of it is on disk.
     Exited(ExitRecord),
     ExecExited(ExecStatus),
     /// The last message that this client gets.
     Dropped(DropReason),
+    /// All is done but the program's exec. Carries the init's pidfd.
+    Created {
+        pid: i32,
+    },
 }
 
 /// A process that has begun to run.
@@ -195,6 +208,14 @@ pub enum Refusal {
     Without { what: String },
     #[error("cannot {operation}: errno {errno}")]
     Failed { operation: String, errno: i32 },
+    #[error("container has not been started")]
+    NotStarted,
+    #[error("container has been started already")]
+    StartedAlready,
+    #[error("container is paused")]
+    Paused,
+    #[error("container is not paused")]
+    NotPaused,
 }
 
 /// Why a client was disconnected.
@@ -226,9 +247,12 @@ pub struct ExitRecord {
     pub exit_code: i32,
     pub signal: Option<i32>,
     pub oom_killed: bool,
-    /// Nanoseconds since the epoch.
+    /// Nanoseconds since the epoch; 0 when the program never ran.
     pub started_at: u64,
     pub exited_at: u64,
+    /// The errno for which this record is not on disk: whoever is told is the only one to know.
+    #[serde(default)]
+    pub unrecorded: Option<i32>,
 }
 
 /// The end of an exec process.
@@ -241,11 +265,22 @@ pub struct ExecStatus {
     pub exited_at: u64,
 }
 
+/// Where a container is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Made, and its program waits for [`Request::Start`].
+    Created,
+    Running,
+    Paused,
+    Ended,
+}
+
 /// A monitor's view of its container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     pub pid: i32,
-    /// Nanoseconds since the epoch.
+    pub phase: Phase,
+    /// Nanoseconds since the epoch; 0 before the start.
     pub started_at: u64,
     pub exit: Option<ExitRecord>,
     pub log: LogStatus,

@@ -27,8 +27,8 @@ use std::io;
 
 pub use frame::{HEADER_LEN, Header, Kind, VERSION};
 pub use message::{
-    Attach, DropReason, ExecStatus, Exit, ExitRecord, FdRole, Io, Launch, LogSink, LogStatus, Refusal, Reply,
-    Request, RunExec, Started, Status, Stdin, Target,
+    Attach, DropReason, ExecStatus, Exit, ExitRecord, FdRole, Io, Launch, LogSink, LogStatus, Phase, Refusal,
+    Reply, Request, RunExec, Started, Status, Stdin, Target,
 };
 pub use socket::{Outgoing, Received, peek_header, receive, send};
 

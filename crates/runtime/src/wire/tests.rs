@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 
 use super::{
-    Attach, DropReason, ExecStatus, Exit, ExitRecord, HEADER_LEN, Header, Kind, Launch, LogStatus, Refusal,
-    Reply, Request, RunExec, Started, Status, Target, VERSION, WireError, decode, encode,
+    Attach, DropReason, ExecStatus, Exit, ExitRecord, HEADER_LEN, Header, Kind, Launch, LogStatus, Phase,
+    Refusal, Reply, Request, RunExec, Started, Status, Target, VERSION, WireError, decode, encode,
     limits::{MAX_DATA, MAX_FDS, MAX_INLINE, MAX_PAYLOAD},
     receive, send,
 };
@@ -48,18 +48,22 @@ fn request() -> impl Strategy<Value = Request> {
         exec,
         Just(Request::Status),
         target().prop_map(Request::Wait),
+        Just(Request::Start),
+        Just(Request::Pause),
+        Just(Request::Resume),
     ]
 }
 
 fn exit_record() -> impl Strategy<Value = ExitRecord> {
-    any::<(i32, i32, Option<i32>, bool, u64, u64)>().prop_map(
-        |(pid, exit_code, signal, oom_killed, started_at, exited_at)| ExitRecord {
+    any::<(i32, i32, Option<i32>, bool, u64, u64, Option<i32>)>().prop_map(
+        |(pid, exit_code, signal, oom_killed, started_at, exited_at, unrecorded)| ExitRecord {
             pid,
             exit_code,
             signal,
             oom_killed,
             started_at,
             exited_at,
+            unrecorded,
         },
     )
 }
@@ -69,6 +73,8 @@ fn reply() -> impl Strategy<Value = Reply> {
         any::<u8>().prop_map(|ours| Refusal::Version { ours }),
         ".{0,80}".prop_map(|reason| Refusal::Malformed { reason }),
         Just(Refusal::Ended),
+        Just(Refusal::NotStarted),
+        Just(Refusal::Paused),
         (".{0,80}", any::<u32>()).prop_map(|(what, limit)| Refusal::TooMany { what, limit }),
         (".{0,80}", any::<i32>()).prop_map(|(operation, errno)| Refusal::Failed { operation, errno }),
     ];
@@ -76,12 +82,13 @@ fn reply() -> impl Strategy<Value = Reply> {
         .prop_map(|(written, lost, errors, last_errno)| LogStatus { written, lost, errors, last_errno });
     let status = (
         any::<(i32, u64, u32)>(),
+        prop::sample::select(vec![Phase::Created, Phase::Running, Phase::Paused, Phase::Ended]),
         prop::option::of(exit_record()),
         log,
         prop::collection::vec(".{0,9}", 0..9),
     )
-        .prop_map(|((pid, started_at, clients), exit, log, execs)| {
-            Reply::Status(Status { pid, started_at, exit, log, clients, execs })
+        .prop_map(|((pid, started_at, clients), phase, exit, log, execs)| {
+            Reply::Status(Box::new(Status { pid, phase, started_at, exit, log, clients, execs }))
         });
     let exec_exited = (".{0,80}", any::<(i32, i32, Option<i32>, u64)>()).prop_map(
         |(id, (pid, code, signal, exited_at))| {
@@ -102,6 +109,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         exit_record().prop_map(Reply::Exited),
         exec_exited,
         Just(Reply::Dropped(DropReason::TooSlow)),
+        any::<i32>().prop_map(|pid| Reply::Created { pid }),
     ]
 }
 

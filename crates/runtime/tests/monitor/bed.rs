@@ -52,19 +52,26 @@ pub(crate) struct How {
     pub(crate) log: LogSink,
     pub(crate) terminal: bool,
     pub(crate) share_pids: bool,
+    /// Made, not started.
+    pub(crate) hold: bool,
     /// Bytes.
     pub(crate) memory: Option<i64>,
 }
 
+impl How {
+    pub(crate) const DEFAULT: Self = Self {
+        io: Io::Pipes { stdin: Stdin::Null },
+        log: LogSink::Raw,
+        terminal: false,
+        share_pids: false,
+        hold: false,
+        memory: None,
+    };
+}
+
 impl Default for How {
     fn default() -> Self {
-        Self {
-            io: Io::Pipes { stdin: Stdin::Null },
-            log: LogSink::Raw,
-            terminal: false,
-            share_pids: false,
-            memory: None,
-        }
+        Self::DEFAULT
     }
 }
 
@@ -138,7 +145,10 @@ impl Bed {
         let fds = [(FdRole::Directory, directory.as_fd()), (FdRole::Log, log.as_fd())];
         let request =
             Request { plan: &plan, io: how.io, log: how.log.clone(), remove_cgroup: true, fds: &fds };
-        let launched = self.launcher.launch(&request)?;
+        let launched = match how.hold {
+            true => self.launcher.create(&request)?,
+            false => self.launcher.launch(&request)?,
+        };
         Ok((launched, directory, path))
     }
 

@@ -8,6 +8,8 @@
 
 mod bed;
 mod exec;
+mod held;
 mod life;
 mod limits;
+mod pause;
 mod streams;

@@ -10,7 +10,7 @@ use super::{profile, rule, with_errno};
 use crate::{seccomp::compile, spec::Seccomp};
 
 fn under<T: Send + 'static>(profile: &Seccomp, then: impl FnOnce() -> T + Send + 'static) -> T {
-    let filter = compile(profile).unwrap();
+    let filter = compile(profile).unwrap().unwrap();
     let program: Vec<Instruction> = filter
         .program
         .iter()
@@ -47,6 +47,6 @@ fn obeys_rules_with_and_without_conditions() {
 fn takes_a_program_of_almost_any_length() {
     let rule = |value: u64| rule(&["ioctl"], "SCMP_ACT_LOG", &[(1, "SCMP_CMP_EQ", value << 32 | value, 0)]);
     let profile = profile("SCMP_ACT_ALLOW", &[], (0..800).map(rule).collect());
-    assert!(compile(&profile).unwrap().program.len() > 3000);
+    assert!(compile(&profile).unwrap().unwrap().program.len() > 3000);
     under(&profile, || ());
 }

@@ -56,7 +56,7 @@ impl Compiled {
     }
 
     fn native(profile: &Seccomp, native: Arch) -> Self {
-        let program = compile_for(profile, native).unwrap().program;
+        let program = compile_for(profile, native).unwrap().unwrap().program;
         interpreter::check(&program);
         Self(program)
     }

@@ -101,7 +101,7 @@ proptest! {
     ) {
         let filter = match compile_for(&profile, native) {
             Err(SeccompError::ConflictingActions { .. }) => return Ok(()),
-            filter => filter.unwrap(),
+            filter => filter.unwrap().unwrap(),
         };
         interpreter::check(&filter.program);
         let compiled = Compiled(filter.program);
