@@ -301,9 +301,9 @@ impl<'r> Chain<'r> {
             .map_err(Failure::of("mark the directory as opaque"))
     }
 
-    /// Whether the chain is at the root.
+    /// Whether the chain is at the root, be it by a link.
     pub(super) fn at_root(&self) -> bool {
-        self.levels.is_empty()
+        self.parent().inode == self.root_inode
     }
 
     fn add(&mut self, name: &[u8], fd: OwnedFd) -> Result<Stat, Failure> {

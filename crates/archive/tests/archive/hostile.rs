@@ -304,6 +304,18 @@ fn c1_05_a_whiteout_of_the_layers_own_file() {
     assert!(opaque(&root, "a") && opaque(&root, "b"));
 }
 
+/// Overlay does not see the mark there, so whoever stacks the layers must know.
+#[test]
+fn c1_05_an_opaque_root_is_reported() {
+    for (items, opaque) in [
+        (vec![file(".wh..wh..opq", "")], true),
+        (vec![symlink("way", "/"), file("way/.wh..wh..opq", "")], true),
+        (vec![file("d/.wh..wh..opq", "")], false),
+    ] {
+        assert_eq!(Root::new().applied(&items).opaque_root, opaque, "{items:?}");
+    }
+}
+
 #[test]
 fn c1_05_a_whiteout_as_a_device_is_a_whiteout() {
     let root = Root::new();

@@ -83,7 +83,9 @@ fn c1_04_overlay_shows_what_a_plain_tree_has() {
         // Not every base can be applied, and a layer may need what is below (targets of hard links,
         // links on the way), which a directory of its own does not have.
         let done = [plain.apply(&base), lower.apply(&base), plain.apply(&items), upper.apply(&items)];
-        if done.iter().all(Result::is_ok) {
+        // Overlay does not look at the mark on a root.
+        let whole = done[3].as_ref().is_ok_and(|applied| applied.opaque_root);
+        if done.iter().all(Result::is_ok) && !whole {
             compared.set(compared.get() + 1);
             let merged = Mount::overlay(&[&upper.path(), &lower.path(), &bottom.path()]);
             // The mode of a directory that only the layer below has an entry for is Docker's 0755.
