@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use longshore_types::{DiffId, Digest, Kind, Platform, PlatformError, ReferenceError, oci::DocumentError};
+use longshore_types::{Kind, Platform, PlatformError, ReferenceError, oci::DocumentError};
+
+use crate::unpack;
 
 /// What every function of this crate returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -10,6 +12,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     #[error(transparent)]
     Store(#[from] longshore_store::Error),
+    #[error(transparent)]
+    Registry(#[from] longshore_registry::Error),
+    #[error(transparent)]
+    Unpack(#[from] unpack::Error),
     #[error(transparent)]
     Document(#[from] DocumentError),
     #[error(transparent)]
@@ -21,8 +27,10 @@ pub enum Error {
     Shared(Arc<Self>),
     #[error("no matching manifest for {platform} in the manifest list entries")]
     NoMatchingManifest { platform: Platform },
-    #[error("layer {blob}: its content hashes to {found}, but the image's configuration says {expected}")]
-    DiffIdMismatch { blob: Digest, expected: DiffId, found: DiffId },
+    #[error("image index names indexes more than {limit} deep")]
+    IndexDepth { limit: usize },
+    #[error("cancelled")]
+    Cancelled,
     #[error("the process is being shut down")]
     ShuttingDown,
 }
@@ -33,13 +41,15 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Store(error) => error.kind(),
+            Self::Registry(error) => error.kind(),
+            Self::Unpack(error) => error.kind(),
             Self::Document(error) => error.kind(),
             Self::Reference(error) => error.kind(),
             Self::Platform(error) => error.kind(),
             Self::Shared(error) => error.kind(),
             Self::NoMatchingManifest { .. } => Kind::NotFound,
-            Self::DiffIdMismatch { .. } => Kind::InvalidInput,
-            Self::ShuttingDown => Kind::Unavailable,
+            Self::IndexDepth { .. } => Kind::InvalidInput,
+            Self::Cancelled | Self::ShuttingDown => Kind::Unavailable,
         }
     }
 

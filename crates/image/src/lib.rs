@@ -18,17 +18,23 @@
 //!   next pull goes on from there.
 //! * Work of the disk and of the processor is done on threads that may block, never on the runtime's.
 
-#![allow(dead_code, reason = "the verbs are to come")]
-
 mod error;
+mod flight;
+pub mod labels;
+mod pull;
 mod settings;
 mod time;
+pub mod unpack;
 
 use std::sync::Arc;
 
 pub use error::{Error, Result};
+use flight::Flights;
+use longshore_registry::Client;
 use longshore_store::Store;
+pub use pull::{PullOptions, Pulled};
 pub use settings::Settings;
+use tokio::sync::Semaphore;
 
 /// All that can be done with the images of one store.
 #[derive(Clone, Debug)]
@@ -37,14 +43,21 @@ pub struct Images(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     store: Store,
+    registry: Client,
     settings: Settings,
+    /// Layers being fetched, for everybody.
+    flights: Flights<pull::LayerKey, pull::Stage, Arc<pull::Landed>>,
+    /// Whose turn it is to fetch a layer.
+    downloads: Arc<Semaphore>,
 }
 
 impl Images {
-    /// The images of `store`.
+    /// The images of `store`, and of the registries that `registry` speaks with.
     #[must_use]
-    pub fn new(store: Store, settings: Settings) -> Self {
-        Self(Arc::new(Inner { store, settings }))
+    pub fn new(store: Store, registry: Client, settings: Settings) -> Self {
+        let downloads = Arc::new(Semaphore::new(settings.max_concurrent_downloads.max(1)));
+        let flights = Flights::default();
+        Self(Arc::new(Inner { store, registry, settings, flights, downloads }))
     }
 
     /// Where the images are.
@@ -53,10 +66,24 @@ impl Images {
         &self.0.store
     }
 
+    /// Who speaks with registries.
+    #[must_use]
+    pub fn registry(&self) -> &Client {
+        &self.0.registry
+    }
+
     /// How this service behaves.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    fn flights(&self) -> &Flights<pull::LayerKey, pull::Stage, Arc<pull::Landed>> {
+        &self.0.flights
+    }
+
+    fn downloads(&self) -> &Arc<Semaphore> {
+        &self.0.downloads
     }
 
     /// Does work that blocks: the store's, the disk's.

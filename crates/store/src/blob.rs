@@ -236,6 +236,11 @@ impl PreparedBlob {
         ingest.open(&self.place.name)?.ok_or(missing).at("open", ingest.join(&self.place.name))
     }
 
+    /// Deletes it: nobody wants it after all.
+    pub fn discard(self) -> Result<()> {
+        self.place.store.dirs.ingest.unlink(&self.place.name)
+    }
+
     /// The name of its file below `ingest/`.
     pub(crate) fn name(&self) -> &str {
         &self.place.name

@@ -99,6 +99,15 @@ impl Store {
         })
     }
 
+    /// Whether `name@digest` was pulled or pushed.
+    pub fn has_repo_digest(&self, name: &Reference) -> Result<bool> {
+        let digest = name.digest().ok_or_else(|| no_tag(name, "no digest"))?;
+        self.0.db.read(|connection| {
+            let sql = "SELECT 1 FROM repo_digests WHERE repository = ?1 AND digest = ?2";
+            Ok(connection.prepare_cached(sql)?.exists((name.repository(), digest.as_str()))?)
+        })
+    }
+
     /// Forgets `name@digest`.
     pub fn remove_repo_digest(&self, name: &Reference) -> Result<()> {
         let digest = name.digest().ok_or_else(|| no_tag(name, "no digest"))?;
