@@ -9,7 +9,6 @@
 
 use std::{
     collections::HashMap,
-    future::Future,
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };

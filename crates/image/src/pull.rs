@@ -12,7 +12,7 @@
 //! What was fetched and is not visible yet belongs to the layer's flight (`crate::flight`): several pulls may wait
 //! for it, and the first that has all its layers makes them visible.
 
-mod all;
+// mod all;
 mod channel;
 mod commit;
 mod fetch;
@@ -28,7 +28,6 @@ use longshore_types::{
 
 pub(crate) use fetch::{Landed, LayerKey};
 use find::Found;
-pub(crate) use find::{Document, document, local_document, prepare_document};
 pub(crate) use stage::Stage;
 
 use crate::{Error, Images, Result, flight::Ticket};

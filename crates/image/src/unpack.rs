@@ -107,8 +107,7 @@ impl Unpacked {
 pub fn unpack(store: &Store, source: impl BufRead, mut job: Job<'_>) -> Result<Unpacked, Error> {
     let layer = store.begin_layer()?;
     let mut input = Input::new(source, job.keep.take(), job.progress)?;
-    let run = || run(&mut input, &job, layer.dir());
-    let (compression, inflated, applied) = match run() {
+    let (compression, inflated, applied) = match run(&mut input, &job, layer.dir()) {
         Ok(done) => done,
         Err(error) => return Err(clean_up(input, error, &job.name)),
     };

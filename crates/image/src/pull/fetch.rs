@@ -137,7 +137,7 @@ impl Layer {
                     teller.send_replace(Stage::Extracting(taken));
                 }
             };
-            job.progress = Some(&progress);
+            let job = Job { progress: Some(&progress), ..job };
             Ok(unpack(&store, source, job)?)
         })
         .await?;
@@ -179,11 +179,12 @@ impl Layer {
                     });
                 }
             };
-            job.progress = Some(&progress);
+            let job = Job { progress: Some(&progress), ..job };
             Ok(unpack(&store, reader, job)?)
         }));
+        let teller = pilot.teller();
         let pumped = tokio::select! {
-            pumped = self.pump(repository, offset, sender, &pilot.teller()) => pumped,
+            pumped = self.pump(repository, offset, sender, &teller) => pumped,
             // The sender is dropped, so that the thread stops; it is waited for, since it has the blob.
             () = pilot.stopped() => Err(CANCELLED),
         };

@@ -78,24 +78,6 @@ fn local_bytes(store: &Store, digest: &Digest, limit: usize) -> Result<Option<By
     }
 }
 
-/// The manifest or index of a descriptor, from here or from the registry.
-pub(crate) async fn document(
-    images: &Images,
-    repository: &Repository,
-    descriptor: &Descriptor,
-) -> Result<Document> {
-    let digest = descriptor.digest.clone();
-    if let Some(mut found) = images.blocking(move |store| local_document(store, &digest)).await? {
-        // The index is what says how its entry is to be read.
-        if !descriptor.media_type.is_empty() {
-            found.descriptor.media_type.clone_from(&descriptor.media_type);
-        }
-        return Ok(found);
-    }
-    let resolved = repository.manifest(descriptor).await?;
-    Ok(Document { descriptor: resolved.descriptor, bytes: resolved.bytes })
-}
-
 /// Prepares a document that is not here yet.
 pub(crate) fn prepare_document(store: &Store, document: &Document) -> Result<Option<Prepared>> {
     use std::io::Write;
@@ -153,6 +135,20 @@ impl Images {
         }
     }
 
+    /// The manifest or index of a descriptor, from here or from the registry.
+    async fn document(&self, repository: &Repository, descriptor: &Descriptor) -> Result<Document> {
+        let digest = descriptor.digest.clone();
+        if let Some(mut found) = self.blocking(move |store| local_document(store, &digest)).await? {
+            // The index is what says how its entry is to be read.
+            if !descriptor.media_type.is_empty() {
+                found.descriptor.media_type.clone_from(&descriptor.media_type);
+            }
+            return Ok(found);
+        }
+        let resolved = repository.manifest(descriptor).await?;
+        Ok(Document { descriptor: resolved.descriptor, bytes: resolved.bytes })
+    }
+
     /// The image of the target that fits.
     pub(super) async fn find_image(
         &self,
@@ -170,7 +166,7 @@ impl Images {
             let Some(entry) = index.select(matcher) else {
                 return Err(Error::NoMatchingManifest { platform: matcher.wanted().clone() });
             };
-            let next = self::document(self, repository, entry).await?;
+            let next = self.document(repository, entry).await?;
             indexes.push((document, index));
             document = next;
         }

@@ -1,0 +1,123 @@
+//! Images from the command line, without a daemon: for measurements and for trying things out.
+//!
+//! ```text
+//! images --root DIR [--platform P] [--mirror URL] [-v] COMMAND
+//!     pull NAME…      pull -a NAME      images      blobs
+//! ```
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a command")]
+
+use std::{collections::VecDeque, path::PathBuf, process::ExitCode, time::Instant};
+
+use longshore_image::{Images, PullOptions, Settings};
+use longshore_registry::{Client, Config, Credentials, Keychain};
+use longshore_store::{Options, Store};
+use longshore_types::{Platform, Progress, ProgressEvent, Reference, progress::Silent};
+
+type Failure = Box<dyn std::error::Error>;
+
+struct Arguments {
+    root: PathBuf,
+    platform: Option<Platform>,
+    config: Config,
+    store: Options,
+    verbose: bool,
+    all: bool,
+    words: VecDeque<String>,
+}
+
+fn arguments() -> Result<Arguments, Failure> {
+    let mut arguments = Arguments {
+        root: PathBuf::new(),
+        platform: None,
+        config: Config::default(),
+        store: Options::default(),
+        verbose: false,
+        all: false,
+        words: VecDeque::new(),
+    };
+    let mut given = std::env::args().skip(1);
+    while let Some(word) = given.next() {
+        let mut value = || given.next().ok_or_else(|| format!("{word} wants a value"));
+        match word.as_str() {
+            "--root" => arguments.root = value()?.into(),
+            "--platform" => arguments.platform = Some(Platform::parse(&value()?)?),
+            "--mirror" => arguments.config.mirrors.push(value()?),
+            "--insecure" => arguments.config.insecure_registries.push(value()?),
+            "--drop-compressed" => arguments.store.keep_compressed = false,
+            "-v" => arguments.verbose = true,
+            "-a" => arguments.all = true,
+            _ => arguments.words.push_back(word),
+        }
+    }
+    if arguments.root.as_os_str().is_empty() {
+        return Err("--root DIR is needed".into());
+    }
+    Ok(arguments)
+}
+
+fn line(event: ProgressEvent) {
+    let amounts = event.status.amounts().map(|(current, total)| format!(" {current}/{total}"));
+    let amounts = amounts.unwrap_or_default();
+    if event.id.is_empty() {
+        println!("{}{amounts}", event.status);
+    } else {
+        println!("{}: {}{amounts}", event.id, event.status);
+    }
+}
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let done = runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(run()));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let text = error.downcast_ref().map_or_else(|| error.to_string(), longshore_image::Error::line);
+            eprintln!("{text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Failure> {
+    let mut arguments = arguments()?;
+    let (store, recovery) = Store::open(&arguments.root, arguments.store.clone())?;
+    if arguments.verbose && !recovery.is_clean() {
+        println!("recovered: {recovery:?}");
+    }
+    let registry = Client::new(arguments.config.clone())?;
+    let images = Images::new(store, registry, Settings::default());
+    let sink: &dyn Progress = if arguments.verbose { &line } else { &Silent };
+    let command = arguments.words.pop_front().ok_or("no command")?;
+    let start = Instant::now();
+    match command.as_str() {
+        "pull" => pull(&images, &arguments, sink).await?,
+        "images" => list(&images)?,
+        other => return Err(format!("unknown command {other:?}").into()),
+    }
+    if arguments.verbose {
+        println!("{command}: {:.1} ms", start.elapsed().as_secs_f64() * 1e3);
+    }
+    Ok(())
+}
+
+async fn pull(images: &Images, arguments: &Arguments, sink: &dyn Progress) -> Result<(), Failure> {
+    let credentials = Keychain::of_user().map_or(Credentials::Anonymous, Credentials::Keychain);
+    let options = PullOptions { platform: arguments.platform.clone(), credentials };
+    for name in &arguments.words {
+        let name = Reference::parse(name)?;
+        let pulled = images.pull(&name, &options, sink).await?;
+        println!("{}", pulled.image);
+    }
+    Ok(())
+}
+
+fn list(images: &Images) -> Result<(), Failure> {
+    let store = images.store();
+    for image in store.images()? {
+        let tags: Vec<_> = store.tags_of(&image.id)?.iter().map(|tag| tag.name.familiar()).collect();
+        let digests: Vec<_> = store.repo_digests(&image.id)?.iter().map(Reference::familiar).collect();
+        println!("{} {:?} {tags:?} {digests:?}", image.id, image.state);
+    }
+    Ok(())
+}
