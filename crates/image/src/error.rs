@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use longshore_types::{Kind, Platform, PlatformError, ReferenceError, oci::DocumentError};
+use longshore_types::{DiffId, Digest, Kind, Platform, PlatformError, ReferenceError, oci::DocumentError};
 
 use crate::unpack;
 
@@ -29,6 +29,23 @@ pub enum Error {
     NoMatchingManifest { platform: Platform },
     #[error("image index names indexes more than {limit} deep")]
     IndexDepth { limit: usize },
+    /// Docker's words.
+    #[error("An image does not exist locally with the tag: {name}")]
+    NoTagToPush { name: String },
+    #[error("tag does not exist: {name}")]
+    NoSuchTag { name: String },
+    #[error("cannot push a digest reference")]
+    PushByDigest,
+    #[error("no manifest of {digest} is here: pull the image again, or build it")]
+    NoManifest { digest: Digest },
+    #[error("blob {digest} is not here and no repository that had it gives it: pull the image again")]
+    NoBlob { digest: Digest },
+    #[error(
+        "{digest} is an index of several platforms, of which {missing} are not here: pull them, or choose one with --platform"
+    )]
+    IncompleteIndex { digest: Digest, missing: String },
+    #[error("make the archive of layer {layer} again")]
+    LayerTar { layer: DiffId, source: std::io::Error },
     #[error("cancelled")]
     Cancelled,
     #[error("the process is being shut down")]
@@ -47,8 +64,19 @@ impl Error {
             Self::Reference(error) => error.kind(),
             Self::Platform(error) => error.kind(),
             Self::Shared(error) => error.kind(),
-            Self::NoMatchingManifest { .. } => Kind::NotFound,
-            Self::IndexDepth { .. } => Kind::InvalidInput,
+            Self::NoMatchingManifest { .. }
+            | Self::NoTagToPush { .. }
+            | Self::NoSuchTag { .. }
+            | Self::NoManifest { .. }
+            | Self::NoBlob { .. } => Kind::NotFound,
+            Self::IncompleteIndex { .. } => Kind::Conflict,
+            Self::IndexDepth { .. } | Self::PushByDigest => Kind::InvalidInput,
+            Self::LayerTar { source, .. } => match source.kind() {
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                    Kind::ResourceExhausted
+                }
+                _ => Kind::Internal,
+            },
             Self::Cancelled | Self::ShuttingDown => Kind::Unavailable,
         }
     }

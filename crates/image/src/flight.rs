@@ -87,6 +87,17 @@ where
         }
     }
 
+    /// Waits for a flight that nobody waits for any more: it stops, and takes what it made with it.
+    pub(crate) async fn settled(&self, key: &K) {
+        let ending = {
+            let flights = guard(&self.0);
+            flights.get(key).filter(|entry| entry.waiting == 0).map(|entry| entry.outcome.clone())
+        };
+        if let Some(mut ending) = ending {
+            while ending.changed().await.is_ok() {}
+        }
+    }
+
     fn begin<F, W>(&self, flights: &mut HashMap<K, Entry<S, T>>, key: &K, work: W) -> Ticket<K, S, T>
     where
         W: FnOnce(Pilot<S>) -> F,

@@ -12,7 +12,6 @@
 //! What was fetched and is not visible yet belongs to the layer's flight (`crate::flight`): several pulls may wait
 //! for it, and the first that has all its layers makes them visible.
 
-// mod all;
 mod channel;
 mod commit;
 mod fetch;
@@ -28,6 +27,7 @@ use longshore_types::{
 
 pub(crate) use fetch::{Landed, LayerKey};
 use find::Found;
+pub(crate) use find::{Document, local_document};
 pub(crate) use stage::Stage;
 
 use crate::{Error, Images, Result, flight::Ticket};
@@ -116,7 +116,8 @@ impl Images {
     /// Whether there is nothing to do.
     async fn is_known(&self, name: &Reference, found: &Found) -> Result<bool> {
         let (name, image) = (name.clone(), found.image());
-        let documents: Vec<Digest> = found.documents().map(|document| document.descriptor.digest.clone()).collect();
+        let documents: Vec<Digest> =
+            found.documents().map(|document| document.descriptor.digest.clone()).collect();
         let target = found.target.descriptor.digest.clone();
         self.blocking(move |store| {
             let Some(image) = store.image(&image)? else { return Ok(false) };
@@ -160,7 +161,8 @@ impl Images {
             progress.report(ProgressEvent::new(id, Status::PullingFsLayer));
             missing.push((key, descriptor.clone()));
         }
-        let fetched = missing.iter().map(|(key, descriptor)| self.layer(repository, key, descriptor, progress));
+        let fetched =
+            missing.iter().map(|(key, descriptor)| self.layer(repository, key, descriptor, progress));
         let tickets = try_join_all(fetched).await?;
         self.commit_pull(name, found, tickets).await
     }
@@ -175,7 +177,9 @@ impl Images {
     ) -> Result<LayerTicket> {
         let mut tried = false;
         loop {
-            let work = |pilot| fetch::fetch(self.clone(), pilot, repository.clone(), key.clone(), descriptor.clone());
+            let work = |pilot| {
+                fetch::fetch(self.clone(), pilot, repository.clone(), key.clone(), descriptor.clone())
+            };
             let mut ticket = self.flights().join(key, work).await;
             let first = ticket.first;
             match stage::watch(&mut ticket, descriptor, progress).await {

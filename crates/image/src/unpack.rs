@@ -64,7 +64,10 @@ pub struct Job<'j> {
 
 impl std::fmt::Debug for Job<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Job").field("name", &self.name).field("expected", &self.expected).finish_non_exhaustive()
+        f.debug_struct("Job")
+            .field("name", &self.name)
+            .field("expected", &self.expected)
+            .finish_non_exhaustive()
     }
 }
 
@@ -177,9 +180,9 @@ fn run<R: BufRead>(
     let decoder = Decoder::new(head.chain(input), compression, &job.limits).map_err(read)?;
     let (buffers, pieces) = pipe::new(BUFFERS, BUFFER);
     let (inflated, applied) = thread::scope(|scope| {
-        let applying = thread::Builder::new().name("unpack".to_owned()).spawn_scoped(scope, || {
-            apply_layer(pieces, root, &job.limits)
-        });
+        let applying = thread::Builder::new()
+            .name("unpack".to_owned())
+            .spawn_scoped(scope, || apply_layer(pieces, root, &job.limits));
         let applying = match applying {
             Ok(applying) => applying,
             Err(error) => return (Err(Stop::Failed(error)), None),

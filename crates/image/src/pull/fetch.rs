@@ -92,13 +92,14 @@ struct Layer {
 impl Layer {
     async fn fetch(&self, pilot: &Pilot<Stage>, repository: &Repository) -> Result<Arc<Landed>> {
         let key = self.key.clone();
-        let known = move |store: &Store| Ok((store.layer(&key.diff_id)?.is_some(), store.has_blob(&key.blob)?));
+        let known =
+            move |store: &Store| Ok((store.layer(&key.diff_id)?.is_some(), store.has_blob(&key.blob)?));
         let (has_layer, has_blob) = self.images.blocking(known).await?;
         if has_layer {
             return Ok(Landed::new(Slot::Committed));
         }
         if has_blob {
-            return self.from_blob(pilot).await;
+            return self.unpack_blob(pilot).await;
         }
         match self.download(pilot, repository).await {
             // What was here before may be the part that was wrong. It is gone now.
@@ -120,7 +121,7 @@ impl Layer {
     }
 
     /// Unpacks a blob that is here: its layer was taken out of use, or never made.
-    async fn from_blob(&self, pilot: &Pilot<Stage>) -> Result<Arc<Landed>> {
+    async fn unpack_blob(&self, pilot: &Pilot<Stage>) -> Result<Arc<Landed>> {
         let (store, mut job, digest) = (self.images.store().clone(), self.job(), self.key.blob.clone());
         job.form = Some(Form {
             digest: digest.clone(),

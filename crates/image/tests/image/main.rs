@@ -1,3 +1,8 @@
-//! What images do in a real store, with a real registry and images that other tools made.
+//! What images do in a real store: with a real registry that has images of other tools, and with one that fails.
 
 mod bed;
+mod crash;
+mod fake;
+mod faults;
+mod pull;
+mod sharing;

@@ -1,0 +1,161 @@
+//! C5 73: several who want the same, and some who leave.
+
+use std::sync::Arc;
+
+use longshore_types::{Digest, oci::media_type};
+use serde_json::json;
+
+use crate::{
+    bed::{Bed, assert_nothing_visible, partials, pull},
+    fake::{Answer, Fake, Image, noise, tar},
+};
+
+fn layer() -> Vec<u8> {
+    tar(&[("a", &noise(1, 3 << 20)), ("b", b"small")])
+}
+
+/// A registry whose first answer for the blob waits half-way.
+fn gated(blob: &Digest) -> Fake {
+    let blob = blob.clone();
+    Fake::start(move |request| {
+        if request.is_blob(&blob) && request.before == 0 { Answer::Gate(1 << 20) } else { Answer::Good }
+    })
+}
+
+/// Waits until the blob is asked for.
+async fn until_asked(fake: &Fake, blob: &Digest) {
+    while fake.downloads(blob).is_empty() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c5_73_fifty_pulls_are_one_download_and_49_leave() {
+    let layer = layer();
+    let blob = Digest::of(&layer);
+    let fake = gated(&blob);
+    let bed = Bed::new();
+    let images = bed.images();
+    // Different images that have the layer in common.
+    let names: Vec<_> = (0..50)
+        .map(|number| {
+            let config = json!({"Env": [format!("N={number}")]});
+            let image = Image::with(
+                vec![(media_type::OCI_LAYER, layer.clone())],
+                std::slice::from_ref(&blob),
+                &config,
+            );
+            fake.add(&number.to_string(), &image)
+        })
+        .collect();
+    let mut tasks: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let (images, name) = (images.clone(), name.clone());
+            tokio::spawn(async move { pull(&images, &name).await })
+        })
+        .collect();
+    // All have their manifest and their configuration, and wait for the layer.
+    until_asked(&fake, &blob).await;
+    while fake
+        .log()
+        .iter()
+        .filter(|request| request.path.contains("/blobs/") && !request.is_blob(&blob))
+        .count()
+        < 50
+    {
+        tokio::task::yield_now().await;
+    }
+    let last = tasks.pop().expect("fifty");
+    for task in &tasks {
+        task.abort();
+    }
+    for task in tasks {
+        assert!(task.await.expect_err("aborted").is_cancelled());
+    }
+    fake.open_gate();
+    last.await.expect("a task").expect("pulled");
+    assert_eq!(fake.downloads(&blob).len(), 1);
+    assert_eq!(images.store().images().expect("images").len(), 1);
+    assert_eq!(partials(&images), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c5_73_all_of_many_arrive() {
+    let layer = layer();
+    let blob = Digest::of(&layer);
+    let fake = gated(&blob);
+    let bed = Bed::new();
+    let images = bed.images();
+    let name = Arc::new(fake.add("1", &Image::of(&[layer])));
+    let tasks: Vec<_> = (0..20)
+        .map(|_| {
+            let (images, name) = (images.clone(), Arc::clone(&name));
+            tokio::spawn(async move { pull(&images, &name).await })
+        })
+        .collect();
+    until_asked(&fake, &blob).await;
+    fake.open_gate();
+    for task in tasks {
+        task.await.expect("a task").expect("pulled");
+    }
+    assert_eq!(fake.downloads(&blob).len(), 1);
+    assert_eq!(partials(&images), []);
+    assert_eq!(images.store().layers().expect("layers").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_all_have_left_it_stops_and_the_next_goes_on_from_there() {
+    let layer = layer();
+    let blob = Digest::of(&layer);
+    let fake = gated(&blob);
+    let bed = Bed::new();
+    let images = bed.images();
+    let name = fake.add("1", &Image::of(&[layer]));
+    let task = tokio::spawn({
+        let (images, name) = (images.clone(), name.clone());
+        async move { pull(&images, &name).await }
+    });
+    while partials(&images).iter().all(|(_, length)| *length < 1 << 20) {
+        tokio::task::yield_now().await;
+    }
+    task.abort();
+    assert!(task.await.expect_err("aborted").is_cancelled());
+    pull(&images, &name).await.expect("the next one");
+    let downloads = fake.downloads(&blob);
+    assert_eq!(downloads.len(), 2);
+    assert_eq!(downloads[1].from, 1 << 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_that_lies_about_a_layer_does_not_harm_one_that_does_not() {
+    let layer = layer();
+    let blob = Digest::of(&layer);
+    let fake = gated(&blob);
+    let bed = Bed::new();
+    let images = bed.images();
+    let liar = Image::with(vec![(media_type::OCI_LAYER, layer.clone())], &[Digest::of(b"lie")], &json!({}));
+    let (liar, honest) = (fake.add("liar", &liar), fake.add("honest", &Image::of(&[layer])));
+    let lying = tokio::spawn({
+        let images = images.clone();
+        async move { pull(&images, &liar).await }
+    });
+    until_asked(&fake, &blob).await;
+    let truthful = tokio::spawn({
+        let images = images.clone();
+        async move { pull(&images, &honest).await }
+    });
+    fake.open_gate();
+    lying.await.expect("a task").expect_err("a lie");
+    truthful.await.expect("a task").expect("pulled");
+}
+
+#[tokio::test]
+async fn a_name_that_never_was_leaves_nothing() {
+    let (fake, bed) = (Fake::good(), Bed::new());
+    let images = bed.images();
+    let name = format!("{}/app:9", fake.host);
+    let error = pull(&images, &name).await.expect_err("there is none");
+    assert_eq!(error.line(), format!("manifest for {name} not found: manifest unknown: manifest unknown"));
+    assert_nothing_visible(&images);
+}
