@@ -27,7 +27,6 @@ use longshore_types::{
 
 pub(crate) use fetch::{Landed, LayerKey};
 use find::Found;
-pub(crate) use find::{Document, local_document};
 pub(crate) use stage::Stage;
 
 use crate::{Error, Images, Result, flight::Ticket};
@@ -163,7 +162,16 @@ impl Images {
         }
         let fetched =
             missing.iter().map(|(key, descriptor)| self.layer(repository, key, descriptor, progress));
-        let tickets = try_join_all(fetched).await?;
+        let tickets = match try_join_all(fetched).await {
+            Ok(tickets) => tickets,
+            Err(error) => {
+                // The other layers stop now. What they had made is gone when the error is seen.
+                for (key, _) in &missing {
+                    self.flights().settled(key).await;
+                }
+                return Err(error);
+            }
+        };
         self.commit_pull(name, found, tickets).await
     }
 

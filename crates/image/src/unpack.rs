@@ -137,10 +137,6 @@ pub fn unpack(store: &Store, source: impl BufRead, mut job: Job<'_>) -> Result<U
         tar_bytes: inflated.bytes,
         forms: job.form.into_iter().collect(),
     };
-    if applied.replaced {
-        let usage = layer.measure()?;
-        (facts.bytes, facts.inodes) = (usage.bytes, usage.inodes);
-    }
     if let Some(blob) = &blob {
         facts.forms.push(Form {
             digest: blob.digest().clone(),

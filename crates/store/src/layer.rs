@@ -15,7 +15,6 @@ use crate::{
     db,
     dir::Dir,
     error::{Error, Result},
-    measure::{Usage, measure},
     root::{Inner, Store},
 };
 
@@ -220,11 +219,6 @@ impl NewLayer {
     #[must_use]
     pub fn dir(&self) -> BorrowedFd<'_> {
         self.fs.as_fd()
-    }
-
-    /// Counts what is in it.
-    pub fn measure(&self) -> Result<Usage> {
-        measure(&self.place.dir()?, "fs")
     }
 
     /// Says which layer it is now that it is complete.

@@ -57,7 +57,8 @@ async fn other_tools_read_the_store() {
     let registry = registry();
     let bed = Bed::new();
     let images = bed.images();
-    let full = registry.image("lib/built:1");
+    // Not one of Docker's: this skopeo knows only OCI's in a layout.
+    let full = registry.image("lib/corpus:1");
     pull(&images, &full).await.expect("pulled");
     let layout = format!("oci:{}:{full}", images.store().layout().display());
     let memory = tempfile::tempdir().expect("a directory");
