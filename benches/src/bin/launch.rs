@@ -96,7 +96,7 @@ impl Bench {
         let floor = Floor {
             lower: bundle.path.join("rootfs"),
             scratch,
-            filter: profile.map(|profile| seccomp::compile(&profile)).transpose()?,
+            filter: profile.map(|profile| seccomp::compile(&profile)).transpose()?.flatten(),
             cgroups: v1,
             unified,
             network: false,
