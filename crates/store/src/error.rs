@@ -110,6 +110,10 @@ fn io_kind(error: &io::Error) -> Kind {
 
 fn database_kind(error: &rusqlite::Error) -> Kind {
     use rusqlite::ErrorCode;
+    // The shared memory of the write-ahead log could not grow.
+    if error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE) {
+        return Kind::ResourceExhausted;
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull | ErrorCode::OutOfMemory) => Kind::ResourceExhausted,
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Kind::PermissionDenied,

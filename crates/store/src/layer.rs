@@ -15,6 +15,7 @@ use crate::{
     db,
     dir::Dir,
     error::{Error, Result},
+    measure::{Usage, measure},
     root::{Inner, Store},
 };
 
@@ -76,7 +77,7 @@ pub(crate) struct Card {
 }
 
 /// The longest `layer.json` that is read.
-pub(crate) const CARD_LIMIT: u64 = 1 << 20;
+const CARD_LIMIT: u64 = 1 << 20;
 
 /// A layer that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,7 +222,12 @@ impl NewLayer {
         self.fs.as_fd()
     }
 
-    /// Says which layer it is now that it is complete.
+    /// Counts what is in it. For facts that came by adding up entries of a tar that replace each other.
+    pub fn usage(&self) -> Result<Usage> {
+        measure(&self.place.dir()?, "fs")
+    }
+
+    /// Says which layer it is now that it is complete. `facts.bytes` must be exact: [`NewLayer::usage`].
     pub fn prepare(self, diff_id: DiffId, facts: LayerFacts) -> Result<PreparedLayer> {
         let card = Card { diff_id, facts, created: db::now(), snapshot: None };
         self.place.dir()?.replace("layer.json", &write_card(&card))?;
@@ -237,8 +243,20 @@ impl NewLayer {
     }
 }
 
+/// `layer.json`: the card, and its hash in a second line.
 pub(crate) fn write_card(card: &Card) -> Vec<u8> {
-    serde_json::to_vec(card).unwrap_or_default()
+    let mut content = serde_json::to_vec(card).unwrap_or_default();
+    let digest = Digest::of(&content);
+    content.extend_from_slice(format!("\n{digest}\n").as_bytes());
+    content
+}
+
+/// What `layer.json` in `dir` says, if it is what was written.
+pub(crate) fn read_card(dir: &Dir) -> Option<Card> {
+    let content = dir.read("layer.json", CARD_LIMIT).ok()??;
+    let (card, digest) = content.split_at_checked(content.iter().position(|byte| *byte == b'\n')?)?;
+    let is_whole = std::str::from_utf8(digest).is_ok_and(|text| text.trim() == Digest::of(card).as_str());
+    is_whole.then(|| serde_json::from_slice(card).ok())?
 }
 
 impl PreparedLayer {
@@ -258,6 +276,7 @@ impl Place {
     pub(crate) fn new(store: &Arc<Inner>) -> Self {
         let id = store.number();
         store.staged().layers.insert(id);
+        store.flush.begin();
         Self { store: Arc::clone(store), id, kept: false }
     }
 
@@ -272,6 +291,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.store.flush.end();
         if !self.kept {
             // What cannot be removed now goes at the next open.
             self.store.trash.take(&self.store.dirs.layers, self.name()).ok();

@@ -72,11 +72,13 @@
 //! adds it to a lease first, and looks then.
 
 mod blob;
+mod check;
 mod commit;
 mod db;
 mod dir;
 mod error;
 mod failpoint;
+mod flush;
 mod image;
 mod index;
 mod layer;
@@ -84,6 +86,7 @@ mod lease;
 mod ledger;
 mod measure;
 mod overlay;
+mod rebuild;
 mod recover;
 mod remove;
 mod reserve;
@@ -94,6 +97,7 @@ mod tag;
 mod trash;
 
 pub use blob::{Ingest, PreparedBlob};
+pub use check::Report;
 pub use commit::Prepared;
 pub use error::{Error, Result};
 pub use image::{Image, Manifest, ManifestKind, NewImage, NewManifest, State};

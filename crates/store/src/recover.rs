@@ -3,16 +3,19 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 
-use longshore_types::{Algorithm, Digest};
+use longshore_types::{Algorithm, DiffId, Digest, Reference};
 use rusqlite::Connection;
 
 use crate::{
-    blob, db,
+    blob,
+    check::quarantine,
+    db,
     dir::{Dir, number},
     error::Result,
     index,
-    layer::{CARD_LIMIT, Card},
+    layer::{self, Card, LayerFacts, read_card},
     measure::measure,
+    rebuild,
     root::{Dirs, Inner},
 };
 
@@ -35,6 +38,8 @@ pub struct Recovery {
     pub partials: usize,
     /// Whether `index.json` had to be written again.
     pub index_rewritten: bool,
+    /// Whether the database was gone or unreadable, and was made again from what is on disk.
+    pub rebuilt: bool,
 }
 
 impl Recovery {
@@ -50,8 +55,13 @@ impl Recovery {
 const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// Compares what is there with what should be, and throws away what should not.
-pub(crate) fn run(store: &Inner) -> Result<Recovery> {
+pub(crate) fn run(store: &Inner, lost: Option<&str>) -> Result<Recovery> {
     let mut recovery = Recovery { trash: store.trash.resume()?, ..Recovery::default() };
+    if let Some(why) = lost {
+        recovery.rebuilt = true;
+        recovery.damaged.push(why.to_owned());
+        rebuild::run(store, &mut recovery)?;
+    }
     let dirs = &store.dirs;
     let layout = &dirs.layout;
     if layout.read("oci-layout", 1 << 10)?.is_none_or(|found| found != LAYOUT) {
@@ -61,6 +71,7 @@ pub(crate) fn run(store: &Inner) -> Result<Recovery> {
         dir.unlink(name)?;
     }
     let mut writer = store.db.writer();
+    scrub(&mut writer, &mut recovery)?;
     ingest(dirs, &mut recovery)?;
     blobs(store, &mut writer, &mut recovery)?;
     layers(store, &mut writer, &mut recovery)?;
@@ -140,9 +151,7 @@ fn layers(store: &Inner, writer: &mut Connection, recovery: &mut Recovery) -> Re
                 orphan(store, dir, &name, recovery)?;
             }
             Some(diff_id) => {
-                let whole = dir.child(&name).and_then(|dir| dir.child("fs")).is_ok();
-                let card = dir.child(&name).ok().and_then(|dir| card(&dir));
-                if !whole || card.is_none_or(|card| card.diff_id.0.as_str() != diff_id) {
+                if !layer_is_whole(writer, &dir.child(&name)?, &diff_id, recovery)? {
                     quarantine(store, dir, &name)?;
                     damaged.push(diff_id);
                 }
@@ -155,9 +164,102 @@ fn layers(store: &Inner, writer: &mut Connection, recovery: &mut Recovery) -> Re
     Ok(())
 }
 
+/// Whether a layer is what its row says. Row and card each heal the other's small damage.
+fn layer_is_whole(writer: &Connection, dir: &Dir, diff_id: &str, recovery: &mut Recovery) -> Result<bool> {
+    let Ok(key) = diff_id.parse().map(DiffId) else { return Ok(false) };
+    let Some(row) = layer::find(writer, &key)? else { return Ok(false) };
+    if dir.child("fs").is_err() {
+        return Ok(false);
+    }
+    let path = format!("layers/{}/layer.json", row.id);
+    let Some(card) = read_card(dir) else {
+        let card = Card { diff_id: key, facts: row.facts, created: db::now(), snapshot: None };
+        dir.replace("layer.json", &layer::write_card(&card))?;
+        recovery.damaged.push(format!("{path}: written again"));
+        return Ok(true);
+    };
+    if card.diff_id != key {
+        return Ok(false);
+    }
+    let numbers = |facts: &LayerFacts| (facts.bytes, facts.inodes, facts.tar_bytes);
+    if numbers(&card.facts) != numbers(&row.facts) {
+        let sql = "UPDATE layers SET bytes = ?2, inodes = ?3, tar_bytes = ?4 WHERE diff_id = ?1";
+        let (bytes, inodes, tar_bytes) = numbers(&card.facts);
+        let sizes = (diff_id, db::to_sql(bytes), db::to_sql(inodes), db::to_sql(tar_bytes));
+        writer.prepare_cached(sql)?.execute(sizes)?;
+        recovery.damaged.push(format!("sizes of layer {diff_id}: taken from {path}"));
+    }
+    Ok(true)
+}
+
+/// Digests and names of the database that are none: their rows say nothing any more.
+fn scrub(writer: &mut Connection, recovery: &mut Recovery) -> Result<()> {
+    let columns = [
+        ("blobs", "digest"),
+        ("layers", "diff_id"),
+        ("layer_forms", "diff_id"),
+        ("layer_forms", "digest"),
+        ("images", "id"),
+        ("images", "parent"),
+        ("image_layers", "image"),
+        ("image_layers", "diff_id"),
+        ("manifests", "digest"),
+        ("manifests", "image"),
+        ("manifest_parts", "manifest"),
+        ("manifest_parts", "digest"),
+        ("tags", "digest"),
+        ("repo_digests", "digest"),
+        ("snapshot_layers", "diff_id"),
+        ("lease_items", "key"),
+    ];
+    let is_digest = |text: &str| text.parse::<Digest>().is_ok();
+    for (table, column) in columns {
+        scrub_column(writer, table, column, is_digest, recovery)?;
+    }
+    let is_name = |text: &str| Reference::parse(text).is_ok_and(|name| name.to_string() == text);
+    scrub_column(writer, "tags", "name", is_name, recovery)?;
+    let is_repository = |text: &str| Reference::parse(text).is_ok_and(|name| name.repository() == text);
+    scrub_column(writer, "repo_digests", "repository", is_repository, recovery)
+}
+
+fn scrub_column(
+    writer: &mut Connection,
+    table: &str,
+    column: &str,
+    is_valid: impl Fn(&str) -> bool,
+    recovery: &mut Recovery,
+) -> Result<()> {
+    let mut bad = Vec::new();
+    {
+        let sql = format!("SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL");
+        let mut statement = writer.prepare(&sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            // Text that is no UTF-8 is damage too.
+            let bytes = row.get_ref(0)?.as_bytes().unwrap_or_default().to_vec();
+            if !std::str::from_utf8(&bytes).is_ok_and(&is_valid) {
+                bad.push(bytes);
+            }
+        }
+    }
+    if bad.is_empty() {
+        return Ok(());
+    }
+    let transaction = db::begin(writer)?;
+    for bytes in &bad {
+        let sql = format!("DELETE FROM {table} WHERE CAST({column} AS BLOB) = ?1");
+        transaction.prepare_cached(&sql)?.execute([bytes])?;
+    }
+    db::commit(transaction)?;
+    let shown =
+        bad.iter().map(|bytes| format!("store.db: {table}.{column} {:?}", String::from_utf8_lossy(bytes)));
+    recovery.damaged.extend(shown);
+    Ok(())
+}
+
 /// Returns what [`crate::Snapshot::commit`] had taken from a snapshot that is still one.
 fn give_back(store: &Inner, writer: &Connection, layer: &Dir, recovery: &mut Recovery) -> Result<()> {
-    let Some(id) = card(layer).and_then(|card| card.snapshot) else { return Ok(()) };
+    let Some(id) = read_card(layer).and_then(|card| card.snapshot) else { return Ok(()) };
     let exists = writer.prepare_cached("SELECT 1 FROM snapshots WHERE id = ?1")?.exists([db::to_sql(id)])?;
     if !exists || layer.stat("fs")?.is_none() {
         return Ok(());
@@ -198,12 +300,6 @@ fn snapshots(store: &Inner, writer: &Connection, recovery: &mut Recovery) -> Res
     Ok(())
 }
 
-/// What `layer.json` says, if it says something.
-pub(crate) fn card(dir: &Dir) -> Option<Card> {
-    let content = dir.read("layer.json", CARD_LIMIT).ok()??;
-    serde_json::from_slice(&content).ok()
-}
-
 /// Throws away what has no row.
 fn orphan(store: &Inner, dir: &Dir, name: &OsStr, recovery: &mut Recovery) -> Result<()> {
     recovery.removed_bytes += measure(dir, name)?.bytes;
@@ -211,15 +307,6 @@ fn orphan(store: &Inner, dir: &Dir, name: &OsStr, recovery: &mut Recovery) -> Re
     let path = path.strip_prefix(store.dirs.root.path()).unwrap_or(&path);
     recovery.removed.push(path.display().to_string());
     store.trash.take(dir, name)
-}
-
-/// Puts away what is damaged, if there is anything of it.
-fn quarantine(store: &Inner, dir: &Dir, name: impl AsRef<OsStr>) -> Result<()> {
-    if dir.stat(&name)?.is_none() {
-        return Ok(());
-    }
-    let new = format!("{}-{}", store.number(), name.as_ref().display());
-    dir.rename(name, &store.dirs.quarantine, new)
 }
 
 /// Deletes the rows with these keys.

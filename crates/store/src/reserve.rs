@@ -7,6 +7,7 @@ use rustix::fs::FallocateFlags;
 
 use crate::{
     db,
+    dir::Dir,
     error::{At, Error, Result},
     root::Inner,
 };
@@ -18,7 +19,7 @@ impl Inner {
     pub(crate) fn removing<T>(&self, mut act: impl FnMut() -> Result<T>) -> Result<T> {
         match act() {
             Err(error) if needs_room(&error) => {
-                self.give_up_reserve()?;
+                give_up(&self.dirs.root)?;
                 let done = act();
                 // The space comes when the trash is deleted; where it does not, the next open tries again.
                 self.make_reserve().ok();
@@ -48,13 +49,15 @@ impl Inner {
         }
         made
     }
-
-    fn give_up_reserve(&self) -> Result<()> {
-        self.dirs.root.unlink(NAME)
-    }
 }
 
-fn needs_room(error: &Error) -> bool {
+/// Gives the reserve back to the file system.
+pub(crate) fn give_up(root: &Dir) -> Result<()> {
+    root.unlink(NAME)
+}
+
+/// Whether it failed for lack of room.
+pub(crate) fn needs_room(error: &Error) -> bool {
     // What SQLite cannot write to its shared memory for lack of space is an I/O error to it.
     let is_database_io = matches!(error, Error::Database(error)
         if error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure));

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    ffi::OsStr,
     fs::File,
     io::{Read, Seek, Write},
     path::{Path, PathBuf},
@@ -15,10 +16,12 @@ use longshore_types::{Algorithm, Digest};
 use rustix::fs::{FlockOperation, Mode};
 
 use crate::{
-    db::Db,
+    db::{self, Db},
     dir::{Dir, number},
     error::{At, Error, Result},
+    flush::Flush,
     recover::{self, Recovery},
+    reserve,
     trash::Trash,
 };
 
@@ -52,6 +55,7 @@ pub(crate) struct Inner {
     pub(crate) db: Db,
     pub(crate) dirs: Arc<Dirs>,
     pub(crate) trash: Trash,
+    pub(crate) flush: Flush,
     /// What is being made. No lock is taken while this one is held.
     pub(crate) staged: Mutex<Staged>,
     /// The next number of a layer, a snapshot or anything temporary.
@@ -120,12 +124,28 @@ impl Store {
         rustix::fs::fchmod(&dir, Mode::from_raw_mode(0o710)).at("protect", root)?;
         let lock = lock(&dir)?;
         let dirs = Arc::new(Dirs::open(root)?);
-        let db = Db::open(&dirs.root.join("store.db"), root)?;
+        let (db, lost) = match database(&dirs) {
+            // SQLite needs a little room to open, too.
+            Err(error) if reserve::needs_room(&error) => {
+                reserve::give_up(&dirs.root)?;
+                database(&dirs)?
+            }
+            opened => opened?,
+        };
         let next = AtomicU64::new(1 + highest_number(&dirs)?);
         let trash = Trash::new(Arc::clone(&dirs));
-        let store =
-            Self(Arc::new(Inner { options, db, dirs, trash, staged: Mutex::default(), next, _lock: lock }));
-        let recovery = store.0.removing(|| recover::run(&store.0))?;
+        let flush = Flush::new(Arc::clone(&dirs));
+        let store = Self(Arc::new(Inner {
+            options,
+            db,
+            dirs,
+            trash,
+            flush,
+            staged: Mutex::default(),
+            next,
+            _lock: lock,
+        }));
+        let recovery = store.0.removing(|| recover::run(&store.0, lost.as_deref()))?;
         // Best effort: without room for it the store works too, and removing something makes room.
         store.0.make_reserve().ok();
         Ok((store, recovery))
@@ -187,12 +207,37 @@ fn lock(root: &Dir) -> Result<File> {
     Ok(file)
 }
 
+/// Opens the database; a damaged one is set aside. Says what was wrong, if it is to be made again from the disk.
+fn database(dirs: &Dirs) -> Result<(Db, Option<String>)> {
+    let root = dirs.root.path();
+    let path = dirs.root.join("store.db");
+    match Db::open(&path, root) {
+        Ok(db) if db.is_new && !(dirs.layers.entries()?.is_empty() && dirs.sha256.entries()?.is_empty()) => {
+            Ok((db, Some("store.db: it was gone".to_owned())))
+        }
+        Ok(db) => Ok((db, None)),
+        Err(error) if db::is_damage(&error) => {
+            let number = 1 + highest_number(dirs)?;
+            for name in ["store.db", "store.db-wal", "store.db-shm"] {
+                if dirs.root.stat(name)?.is_some() {
+                    dirs.root.rename(name, &dirs.quarantine, format!("{number}-{name}"))?;
+                }
+            }
+            let why = format!("store.db: {error}; set aside as quarantine/{number}-store.db");
+            Ok((Db::open(&path, root)?, Some(why)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// The highest number in use below the data root, row or not.
 fn highest_number(dirs: &Dirs) -> Result<u64> {
     let mut highest = 0;
-    for dir in [&dirs.layers, &dirs.snapshots, &dirs.trash] {
+    for dir in [&dirs.layers, &dirs.snapshots, &dirs.trash, &dirs.quarantine] {
         for (name, _) in dir.entries()? {
-            highest = highest.max(number(&name).unwrap_or(0));
+            // What is in quarantine has its old name behind a number.
+            let first = name.to_str().and_then(|name| name.split('-').next()).unwrap_or_default();
+            highest = highest.max(number(OsStr::new(first)).unwrap_or(0));
         }
     }
     Ok(highest)

@@ -21,8 +21,12 @@ use crate::{
 /// The format of the data root. A newer one is refused.
 pub(crate) const FORMAT: i64 = 1;
 
+const SCHEMA: &str = include_str!("schema.sql");
+
 #[derive(Debug)]
 pub(crate) struct Db {
+    /// Whether there was none when it was opened.
+    pub(crate) is_new: bool,
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
 }
@@ -36,6 +40,7 @@ impl Db {
         writer.pragma_update(None, "synchronous", "full")?;
         writer.pragma_update(None, "journal_size_limit", 4 << 20)?;
         let found: i64 = writer.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let is_new = found == 0;
         match found {
             0 => {
                 let schema = include_str!("schema.sql");
@@ -43,14 +48,25 @@ impl Db {
                     .execute_batch(&format!("BEGIN;\n{schema}\nPRAGMA user_version = {FORMAT};\nCOMMIT;"))?;
             }
             FORMAT => {}
+            // No version of ours will have such a number.
+            _ if !(0..1000).contains(&found) => {
+                return Err(Error::Corrupt { what: "the format", value: found.to_string() });
+            }
             _ => return Err(Error::NewerFormat { root: root.to_owned(), found, known: FORMAT }),
+        }
+        if schema(&writer)? != intended_schema()? {
+            return Err(Error::Corrupt { what: "the schema", value: path.display().to_string() });
+        }
+        let problem: String = writer.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+        if problem != "ok" {
+            return Err(Error::Corrupt { what: "something", value: problem });
         }
         writer.execute_batch(include_str!("temporary.sql"))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(path, flags)?;
         prepare(&reader)?;
         reader.pragma_update(None, "query_only", true)?;
-        Ok(Self { writer: Mutex::new(writer), reader: Mutex::new(reader) })
+        Ok(Self { is_new, writer: Mutex::new(writer), reader: Mutex::new(reader) })
     }
 
     /// The writing connection, for a transaction and the renames that belong to it.
@@ -64,12 +80,46 @@ impl Db {
     }
 }
 
+/// What tables and indexes a database says that it has.
+fn schema(connection: &Connection) -> Result<Vec<String>> {
+    let mut statement =
+        connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// What it should have: damage in there is seen by nothing else.
+fn intended_schema() -> Result<Vec<String>> {
+    let connection = Connection::open_in_memory()?;
+    connection.execute_batch(SCHEMA)?;
+    schema(&connection)
+}
+
 fn prepare(connection: &Connection) -> Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(())
+}
+
+/// Whether this is what SQLite says of a file that is not, or no longer, a database of ours.
+pub(crate) fn is_damage(error: &Error) -> bool {
+    use rusqlite::ErrorCode;
+    match error {
+        Error::Corrupt { .. } => true,
+        // A missing table or column comes as an unknown error: the schema itself is damaged.
+        Error::Database(error) => matches!(
+            error.sqlite_error_code(),
+            Some(
+                ErrorCode::DatabaseCorrupt
+                    | ErrorCode::NotADatabase
+                    | ErrorCode::TypeMismatch
+                    | ErrorCode::Unknown
+            )
+        ),
+        _ => false,
+    }
 }
 
 /// Begins a transaction that will write.

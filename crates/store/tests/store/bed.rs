@@ -39,12 +39,22 @@ impl Bed {
     }
 
     pub(crate) fn open(&self) -> (Store, Recovery) {
-        Store::open(self.root(), Options::default()).expect("open the store")
+        open_at(&self.root())
     }
 
     pub(crate) fn store(&self) -> Store {
         self.open().0
     }
+}
+
+/// With a reserve that is quickly copied.
+pub(crate) fn options() -> Options {
+    Options { reserve: 64 << 10, ..Options::default() }
+}
+
+/// Opens the store at another place.
+pub(crate) fn open_at(root: &Path) -> (Store, Recovery) {
+    Store::open(root, options()).expect("open the store")
 }
 
 pub(crate) fn name(text: &str) -> Reference {
@@ -177,4 +187,32 @@ pub(crate) fn assert_accounted(store: &Store) {
     assert_eq!((ledger.unaccounted, &ledger.unaccounted_paths), (0, &Vec::new()));
     let (bytes, names) = walk(store.root());
     assert_eq!(ledger.total(), bytes, "{ledger:?}\n{names:#?}");
+}
+
+/// A file system that goes with its owner.
+pub(crate) struct Mounted(PathBuf);
+
+impl Mounted {
+    /// Memory, with room for so many bytes.
+    pub(crate) fn memory(at: &Path, bytes: u64) -> Self {
+        Self::new(at, &["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
+    }
+
+    /// The ext4 in a file. Nothing is written to it before somebody asks, or for five minutes.
+    pub(crate) fn image(at: &Path, image: &Path) -> Self {
+        Self::new(at, &["-o", "loop,commit=300", &image.display().to_string()])
+    }
+
+    fn new(at: &Path, arguments: &[&str]) -> Self {
+        fs::create_dir_all(at).expect("a place to mount");
+        let status = std::process::Command::new("mount").args(arguments).arg(at).status().expect("mount");
+        assert!(status.success(), "mount {arguments:?}");
+        Self(at.to_owned())
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        std::process::Command::new("umount").arg("--lazy").arg(&self.0).status().expect("umount");
+    }
 }

@@ -4,10 +4,8 @@
 
 use std::process::{Command, Output};
 
-use longshore_store::{Options, Store};
-
 use crate::{
-    bed::{Bed, assert_accounted},
+    bed::{Bed, assert_accounted, open_at},
     operations::{self, check},
 };
 
@@ -20,16 +18,21 @@ fn child() {
     else {
         return;
     };
-    let (store, _) = Store::open(root, Options::default()).expect("open");
+    let (store, _) = open_at(root.as_ref());
     operations::run(&store, &operation).expect("the operation");
 }
 
 /// What a child did before its end, and how many steps that was.
-fn run_child(bed: &Bed, operation: &str, failpoint: &str) -> (Output, Vec<String>, usize) {
+pub(crate) fn run_child(
+    bed: &Bed,
+    root: &std::path::Path,
+    operation: &str,
+    failpoint: &str,
+) -> (Output, Vec<String>, usize) {
     let log = bed.beside("steps");
     let output = Command::new(std::env::current_exe().expect("this program"))
         .args(["--ignored", "--exact", "crash::child", "--nocapture", "--test-threads=1"])
-        .env("LONGSHORE_STORE_ROOT", bed.root())
+        .env("LONGSHORE_STORE_ROOT", root)
         .env("LONGSHORE_STORE_OPERATION", operation)
         .env("LONGSHORE_STORE_FAILPOINT", failpoint)
         .env("LONGSHORE_STORE_FAILPOINT_LOG", &log)
@@ -48,7 +51,8 @@ fn at_every_step(operation: &str, action: &str) {
     for step in 1.. {
         let bed = Bed::new();
         operations::prepare(&bed.store()).expect("prepared");
-        let (output, acknowledged, steps) = run_child(&bed, operation, &format!("{action}@{step}"));
+        let (output, acknowledged, steps) =
+            run_child(&bed, &bed.root(), operation, &format!("{action}@{step}"));
         let context = format!(
             "{operation} {action}@{step}: {}",
             String::from_utf8_lossy(&output.stderr).lines().take(3).collect::<Vec<_>>().join(" ")

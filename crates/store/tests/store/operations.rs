@@ -8,6 +8,7 @@ use longshore_types::{Digest, ImageId};
 
 use crate::bed::{diff_id, name, path, stored};
 
+#[cfg(feature = "failpoints")]
 pub(crate) const ALL: &[&str] = &[
     "pull", "resume", "blob", "layer", "tag", "untag", "remove", "collect", "create", "commit", "throw",
     "lease", "release", "drop",
