@@ -2,7 +2,7 @@
 //!
 //! Reading is pure where it can be: `hosts`, `insecure` and `proxy` take text and are tested by tables.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use longshore_types::Kind;
 
@@ -26,6 +26,8 @@ pub struct Config {
     pub certs_dirs: Vec<PathBuf>,
     /// Directories with `<host>/hosts.toml`, in the form of containerd.
     pub hosts_dirs: Vec<PathBuf>,
+    /// Addresses of names that are not to be looked up.
+    pub names: BTreeMap<String, Vec<IpAddr>>,
     /// Which proxy to use for what.
     pub proxies: Proxies,
     /// Timeouts and attempts.
@@ -62,6 +64,7 @@ impl Config {
             insecure_registries: Vec::new(),
             certs_dirs: Vec::new(),
             hosts_dirs: Vec::new(),
+            names: BTreeMap::new(),
             proxies: Proxies::default(),
             patience: Patience::default(),
             allow_foreign_layers: false,

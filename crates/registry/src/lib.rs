@@ -28,12 +28,15 @@ mod auth;
 mod client;
 pub mod config;
 mod error;
+#[cfg(feature = "fake")]
+pub mod fake;
 mod mirror;
 mod secret;
 
 pub use auth::{Account, Credentials, CredentialsError, HelperError, Keychain, KeychainError};
 pub use client::{
-    Blob, Client, Content, Login, Observer, RateLimit, RedirectError, Repository, Resolved, Retry,
+    Blob, ByteStream, Client, Content, FileSource, Found, Listing, Login, Observer, Pushed, RateLimit,
+    RedirectError, Repository, Resolved, Retry, Source,
 };
 pub use config::{Config, ConfigError, Patience, Proxies};
 pub use error::{Error, Reply};

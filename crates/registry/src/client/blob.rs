@@ -137,9 +137,7 @@ impl Repository {
 
     /// Whether the registry itself, not a mirror, has a blob.
     pub async fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, Error> {
-        let hosts = self.0.able(|can| can.push);
-        let Some(at) = hosts.last() else { return Err(self.0.nobody("push")) };
-        let link = self.0.link(*at).await?;
+        let link = self.0.push_link().await?;
         let scopes = [self.scope("pull,push")];
         let url = link.repository_url(&format!("blobs/{}", descriptor.digest))?;
         let call = Call::get(url, &scopes, "pushing").method(Method::HEAD);

@@ -54,7 +54,7 @@ impl Connections {
         let rules = config.proxies.read()?;
         Ok(Self {
             made: Mutex::default(),
-            lookup: Arc::default(),
+            lookup: Arc::new(Lookup::new(config.names.clone())),
             proxy: Proxy::custom(move |url: &Url| rules.proxy(url).cloned()),
             user_agent: config.user_agent.clone(),
             connect: config.patience.connect,
@@ -101,11 +101,7 @@ pub(crate) fn failure(host: &str, error: reqwest::Error) -> Error {
     let mut deepest = error.to_string();
     let mut source = error.source();
     while let Some(inner) = source {
-        let tls = inner.downcast_ref::<rustls::Error>().or_else(|| {
-            let io = inner.downcast_ref::<std::io::Error>()?;
-            io.get_ref()?.downcast_ref::<rustls::Error>()
-        });
-        match tls {
+        match tls_error(inner) {
             Some(rustls::Error::InvalidMessage(_)) if error.is_connect() => return Error::PlainHttp { host },
             Some(error @ (rustls::Error::InvalidCertificate(_) | rustls::Error::AlertReceived(_))) => {
                 return Error::Certificate { host, message: shown(&error.to_string()) };
@@ -120,4 +116,10 @@ pub(crate) fn failure(host: &str, error: reqwest::Error) -> Error {
         return Error::Unreachable { host, message: "no connection in time".to_owned() };
     }
     if error.is_connect() { Error::Unreachable { host, message } } else { Error::Broken { host, message } }
+}
+
+/// The error of TLS that an I/O error carries, however deep: an I/O error is not the source of its own content.
+fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    let found = error.downcast_ref::<rustls::Error>();
+    found.or_else(|| tls_error(error.downcast_ref::<std::io::Error>()?.get_ref()?))
 }

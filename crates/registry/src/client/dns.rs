@@ -2,6 +2,7 @@
 //! statically, and its name service switch is not.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
@@ -42,11 +43,18 @@ impl Reach {
 pub(crate) struct Lookup {
     /// Guards the resolver and the times of the files that it was made from.
     current: Mutex<Option<(Stamp, TokioResolver)>>,
+    /// Names that the settings have addresses for.
+    names: BTreeMap<String, Vec<IpAddr>>,
 }
 
 type Stamp = [Option<SystemTime>; 2];
 
 impl Lookup {
+    /// A lookup that knows some names already.
+    pub(crate) fn new(names: BTreeMap<String, Vec<IpAddr>>) -> Self {
+        Self { names, ..Self::default() }
+    }
+
     fn resolver(&self) -> Result<TokioResolver, String> {
         let stamp = FILES.map(|file| fs::metadata(file).and_then(|metadata| metadata.modified()).ok());
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,6 +74,9 @@ impl Lookup {
         // No server is asked for what can only be this machine (RFC 6761, section 6.3).
         if name.eq_ignore_ascii_case("localhost") {
             return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+        }
+        if let Some(addresses) = self.names.get(name) {
+            return Ok(addresses.clone());
         }
         let found = self.resolver()?.lookup_ip(name).await.map_err(|error| {
             if error.is_no_records_found() || error.is_nx_domain() {

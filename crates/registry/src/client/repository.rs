@@ -108,6 +108,16 @@ impl Inner {
         able.filter(|(_, (endpoint, _))| can(endpoint.place.capabilities)).map(|(at, _)| at).collect()
     }
 
+    /// The host that takes what is pushed: the registry itself if it may.
+    pub(crate) async fn push_link(&self) -> Result<Link<'_>, Error> {
+        let able = self.able(|can| can.push);
+        let own = able.iter().find(|at| self.hosts[**at].0.place.own);
+        match own.or(able.first()) {
+            Some(at) => self.link(*at).await,
+            None => Err(self.nobody("push")),
+        }
+    }
+
     /// The host at `at`, reached and with its account.
     pub(crate) async fn link(&self, at: usize) -> Result<Link<'_>, Error> {
         let (endpoint, account) = &self.hosts[at];

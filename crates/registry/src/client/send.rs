@@ -1,10 +1,10 @@
 //! One request: with credentials if the host asks for them, along redirects, without retries.
 
-use std::{sync::PoisonError, time::Duration};
+use std::{pin::pin, sync::PoisonError, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use reqwest::{Body, Response};
+use reqwest::{Body, RequestBuilder, Response};
 use tokio::time::timeout;
 use url::Url;
 
@@ -16,6 +16,7 @@ use super::{
     reply::refusal,
     retry::Attempts,
     shared::Shared,
+    upload::Sent,
 };
 use crate::{
     Error, Secret,
@@ -78,6 +79,10 @@ impl<'a> Call<'a> {
 
     pub(crate) fn method(self, method: Method) -> Self {
         Self { method, ..self }
+    }
+
+    pub(crate) fn body(self, body: Bytes) -> Self {
+        Self { body, ..self }
     }
 
     pub(crate) fn header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
@@ -275,19 +280,40 @@ impl<'a> Link<'a> {
     }
 
     async fn once(&self, call: &Call<'_>, url: &Url, proof: Option<&Proof>) -> Result<Response, Error> {
+        let request = self.request(&call.method, url, call.headers.clone(), proof)?;
+        let request =
+            if call.body.is_empty() { request } else { request.body(Body::from(call.body.clone())) };
+        let limit = self.shared.config.patience.connect + self.stall();
+        let host = self.name_of(url);
+        let reply = timeout(limit, request.send()).await;
+        let reply = reply.map_err(|_| Error::Stalled { host: host.clone(), seconds: limit.as_secs() })?;
+        reply.map_err(|error| failure(&host, error))
+    }
+
+    /// What messages call the host of `url`.
+    fn name_of(&self, url: &Url) -> String {
+        if same_origin(url, &self.route.base) { self.host().to_owned() } else { host_of(url) }
+    }
+
+    fn request(
+        &self,
+        method: &Method,
+        url: &Url,
+        mut headers: HeaderMap,
+        proof: Option<&Proof>,
+    ) -> Result<RequestBuilder, Error> {
         let own = same_origin(url, &self.route.base);
         let http = if own {
             self.route.http.clone()
         } else {
             self.shared.http_for(url, self.shared.redirect_reach(&self.route.base))?
         };
-        let mut headers = call.headers.clone();
         // A blob is hashed as it comes: nobody may pack it for the way.
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if own {
             headers.extend(self.endpoint.headers());
         }
-        if let Some(proof) = proof {
+        if let Some(proof) = proof.filter(|_| own) {
             let value = match proof {
                 Proof::Basic(value) => sensitive(value.expose()),
                 Proof::Token(token) => sensitive(&format!("Bearer {}", token.expose())),
@@ -295,14 +321,77 @@ impl<'a> Link<'a> {
             let value = value.ok_or_else(|| self.broken("the credentials cannot be put into a header"))?;
             headers.insert(header::AUTHORIZATION, value);
         }
-        let request = http.request(call.method.clone(), url.clone()).headers(headers);
-        let request =
-            if call.body.is_empty() { request } else { request.body(Body::from(call.body.clone())) };
-        let host = if own { self.host().to_owned() } else { host_of(url) };
-        let limit = self.shared.config.patience.connect + self.stall();
-        let reply = timeout(limit, request.send()).await;
-        let reply = reply.map_err(|_| Error::Stalled { host: host.clone(), seconds: limit.as_secs() })?;
-        reply.map_err(|error| failure(&host, error))
+        Ok(http.request(method.clone(), url.clone()).headers(headers))
+    }
+
+    /// Sends a body that comes as a stream, once. A refusal of credentials is remembered for the next time and is an
+    /// error that may pass.
+    pub(crate) async fn stream(
+        &self,
+        call: &Call<'_>,
+        body: Body,
+        sent: &Sent,
+        refused: &mut u32,
+    ) -> Result<Response, Error> {
+        let proof = self.proof(call, None).await?;
+        let request = self.request(&call.method, &call.url, call.headers.clone(), proof.as_ref())?.body(body);
+        let response = self.watch(&call.url, request, sent).await?;
+        if response.status() != StatusCode::UNAUTHORIZED || !same_origin(&call.url, &self.route.base) {
+            return Ok(response);
+        }
+        *refused += 1;
+        if *refused < MAX_ROUNDS
+            && let Some(stale) = self.refused(&response, proof, call)?
+        {
+            drop(self.proof(call, Some(&stale)).await?);
+            return Err(Error::Broken {
+                host: self.host().to_owned(),
+                message: "the token ran out".to_owned(),
+            });
+        }
+        Ok(response)
+    }
+
+    /// Waits for the reply to a request whose body is still being sent, as long as it moves.
+    async fn watch(&self, url: &Url, request: RequestBuilder, sent: &Sent) -> Result<Response, Error> {
+        let patience = &self.shared.config.patience;
+        let mut reply = pin!(request.send());
+        let mut before = sent.bytes();
+        loop {
+            let complete = sent.is_complete();
+            let limit = if complete { patience.finish } else { patience.stall };
+            if let Ok(reply) = timeout(limit, &mut reply).await {
+                return reply.map_err(|error| failure(&self.name_of(url), error));
+            }
+            let now = sent.bytes();
+            if complete || now == before {
+                return Err(Error::Stalled { host: self.name_of(url), seconds: limit.as_secs() });
+            }
+            before = now;
+        }
+    }
+
+    /// The URL of a `Location` that a registry gave for an upload.
+    ///
+    /// Behind a proxy that ends TLS, registries name themselves `http`: on their own host that is read as `https`.
+    pub(crate) fn location(&self, response: &Response) -> Result<Url, Error> {
+        let location = response.headers().get(header::LOCATION).and_then(|location| location.to_str().ok());
+        let location = location.ok_or_else(|| self.broken("its upload has no location"))?;
+        let current = response.url();
+        let base = &self.route.base;
+        let joined = current.join(location).ok();
+        if let Some(mut url) = joined
+            && base.scheme() == "https"
+            && url.scheme() == "http"
+            && url.host_str() == base.host_str()
+        {
+            let port = url.port().or(base.port());
+            if url.set_scheme("https").is_ok() && url.set_port(port).is_ok() {
+                return Ok(url);
+            }
+        }
+        redirect::next(current, location, base, &self.shared.insecure)
+            .map_err(|source| Error::Redirect { host: self.host().to_owned(), source })
     }
 
     fn note_limits(&self, headers: &HeaderMap) {
