@@ -53,6 +53,8 @@ pub(crate) struct Assembler {
     state: State,
     number: u64,
     name: Name,
+    /// An extended header was seen: bsdtar then takes the archive for PAX.
+    pax: bool,
     records: Option<Records>,
     long_name: Option<Vec<u8>>,
     long_link: Option<Vec<u8>>,
@@ -65,6 +67,7 @@ impl Assembler {
             state: State::Header,
             number: 1,
             name: Name::default(),
+            pax: false,
             records: None,
             long_name: None,
             long_link: None,
@@ -122,6 +125,7 @@ impl Assembler {
     }
 
     fn extension(&mut self, kind: u8, header: &Header<'_>) -> Result<Step, Problem> {
+        self.pax |= matches!(kind, b'x' | b'g');
         let twice = match kind {
             b'x' => self.records.is_some(),
             b'L' => self.long_name.is_some(),
@@ -197,7 +201,7 @@ impl Assembler {
         self.name = Name::new(&path);
         self.check_name(&path, "bytes in a path")?;
         let kind = kind(header.kind(), &path)?;
-        let stored = size(kind, header, &records)?;
+        let stored = size(kind, header, &records, self.pax)?;
         let link = self.link(kind, header, &mut records)?;
         let number = |record: Option<u64>, field: Result<Option<u64>, Problem>, what| {
             let value = record.or(field?).unwrap_or_default();
@@ -395,13 +399,17 @@ fn kind(flag: u8, path: &[u8]) -> Result<Kind, Problem> {
 /// The bytes of content.
 ///
 /// Writers put 0 (Go, GNU tar, Python), all sevens or the true value in base-256 into the field when only a
-/// PAX record holds the size. A record that differs otherwise is how entries are smuggled past a reader. So
-/// is a size where there is no content: GNU tar skips so many bytes, others none.
-fn size(kind: Kind, header: &Header<'_>, records: &Records) -> Result<u64, Problem> {
+/// PAX record holds the size. A record that differs otherwise is how entries are smuggled past a reader.
+///
+/// Some writers give a size to what has no content. All readers pass over that of a directory, and that of a
+/// hard link unless the archive is PAX, where bsdtar expects content; GNU tar skips as many bytes after other
+/// kinds, and the others do not.
+fn size(kind: Kind, header: &Header<'_>, records: &Records, pax: bool) -> Result<u64, Problem> {
     const LARGEST: u64 = 0o77_777_777_777;
     let field = header.size()?;
     if kind != Kind::File {
-        let stated = records.size.max(field).unwrap_or_default();
+        let ignored = header.kind() == b'5' || (kind == Kind::Hardlink && !pax);
+        let stated = records.size.unwrap_or_default().max(field.filter(|_| !ignored).unwrap_or_default());
         return if stated == 0 { Ok(0) } else { Err(Problem::UnexpectedContent(stated)) };
     }
     let field = field.ok_or(Problem::Number("size"))?;

@@ -22,6 +22,8 @@ mod field;
 mod header;
 mod pax;
 mod reader;
+#[cfg(test)]
+mod refused;
 mod sparse;
 #[cfg(test)]
 mod tests;

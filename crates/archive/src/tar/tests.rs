@@ -54,7 +54,15 @@ pub(super) fn list_limited(archive: &[u8], limits: &Limits) -> Result<Listed, Er
         let mut content = Vec::new();
         while let Some((offset, _)) = reader.next_piece()? {
             content.resize(usize::try_from(offset).expect("small"), 0);
-            reader.read_to_end(&mut content).map_err(|source| Error::Read { offset, source })?;
+            loop {
+                let chunk = reader.chunk()?;
+                let length = chunk.len();
+                if length == 0 {
+                    break;
+                }
+                content.extend_from_slice(chunk);
+                reader.advance(length);
+            }
         }
         if entry.sparse.is_some() {
             content.resize(usize::try_from(entry.size).expect("small"), 0);
