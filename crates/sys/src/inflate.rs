@@ -10,7 +10,11 @@ use std::fmt;
 use std::ptr;
 
 /// The state of one stream: about 90 kB.
-pub struct Inflate(Box<inflate_state>);
+pub struct Inflate {
+    state: Box<inflate_state>,
+    /// After an error the structure is not consistent: only `reset` goes on from there.
+    failed: bool,
+}
 
 impl fmt::Debug for Inflate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,7 +40,7 @@ impl Default for Inflate {
         let mut state = unsafe { Box::<inflate_state>::new_zeroed().assume_init() };
         // SAFETY: the structure is ours alone.
         unsafe { isal_inflate_init(&raw mut *state) };
-        Inflate(state)
+        Inflate { state, failed: false }
     }
 }
 
@@ -44,13 +48,17 @@ impl Inflate {
     /// Begins another stream, behind the header of a member.
     pub fn reset(&mut self) {
         // SAFETY: initialized when it was made.
-        unsafe { isal_inflate_reset(&raw mut *self.0) };
-        self.0.crc_flag = ISAL_GZIP_NO_HDR_VER;
+        unsafe { isal_inflate_reset(&raw mut *self.state) };
+        self.failed = false;
+        self.state.crc_flag = ISAL_GZIP_NO_HDR_VER;
     }
 
     /// Decodes some of `input` into `output`. The error says what is wrong.
     pub fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, &'static str> {
-        let state = &mut *self.0;
+        if self.failed {
+            return Err("it is not valid");
+        }
+        let state = &mut *self.state;
         let input_length = u32::try_from(input.len()).unwrap_or(u32::MAX);
         let output_length = u32::try_from(output.len()).unwrap_or(u32::MAX);
         state.next_in = input.as_ptr().cast_mut();
@@ -60,17 +68,20 @@ impl Inflate {
         // SAFETY: the pointers and lengths are those of live slices, of which the input is only read;
         // everything else in the structure is the library's own.
         let result = unsafe { isal_inflate(&raw mut *state) };
-        let step = Step {
-            read: (input_length - state.avail_in) as usize,
-            written: (output_length - state.avail_out) as usize,
-            ended: state.block_state == isal_block_state_ISAL_BLOCK_FINISH,
-        };
+        // The rest of the input is miscounted where the assembler meets an error.
+        let read = input_length.checked_sub(state.avail_in);
+        let written = output_length.checked_sub(state.avail_out);
+        let ended = state.block_state == isal_block_state_ISAL_BLOCK_FINISH;
         state.next_in = ptr::null_mut();
         state.next_out = ptr::null_mut();
         state.avail_in = 0;
         state.avail_out = 0;
+        self.failed = result < 0;
         match result {
-            0.. => Ok(step),
+            0.. => {
+                let (Some(read), Some(written)) = (read, written) else { return Err("it is not valid") };
+                Ok(Step { read: read as usize, written: written as usize, ended })
+            }
             ISAL_INVALID_BLOCK => Err("a block is not valid"),
             ISAL_INVALID_SYMBOL => Err("a symbol is not valid"),
             ISAL_INVALID_LOOKBACK => Err("it repeats what was not there"),

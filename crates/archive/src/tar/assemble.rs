@@ -53,8 +53,8 @@ pub(crate) struct Assembler {
     state: State,
     number: u64,
     name: Name,
-    /// An extended header was seen: bsdtar then takes the archive for PAX.
-    pax: bool,
+    /// A global header was the last: some readers want an entry after it.
+    global: bool,
     records: Option<Records>,
     long_name: Option<Vec<u8>>,
     long_link: Option<Vec<u8>>,
@@ -67,7 +67,7 @@ impl Assembler {
             state: State::Header,
             number: 1,
             name: Name::default(),
-            pax: false,
+            global: false,
             records: None,
             long_name: None,
             long_link: None,
@@ -85,7 +85,7 @@ impl Assembler {
     }
 
     fn has_extensions(&self) -> bool {
-        self.records.is_some() || self.long_name.is_some() || self.long_link.is_some()
+        self.global || self.records.is_some() || self.long_name.is_some() || self.long_link.is_some()
     }
 
     /// Whether the archive may end without another block. Readers agree that the empty blocks at the end may
@@ -125,14 +125,14 @@ impl Assembler {
     }
 
     fn extension(&mut self, kind: u8, header: &Header<'_>) -> Result<Step, Problem> {
-        self.pax |= matches!(kind, b'x' | b'g');
+        header.check_numbers()?;
         let twice = match kind {
             b'x' => self.records.is_some(),
             b'L' => self.long_name.is_some(),
             b'K' => self.long_link.is_some(),
             // Go's reader hands a global header out as an entry and forgets what came before it.
             _ => {
-                if self.has_extensions() {
+                if self.records.is_some() || self.long_name.is_some() || self.long_link.is_some() {
                     return Err(Problem::Dangling);
                 }
                 false
@@ -169,6 +169,7 @@ impl Assembler {
             }
             b'g' => {
                 pax::check_global(&data, &self.limits)?;
+                self.global = true;
                 self.count()?;
             }
             b'L' => {
@@ -196,12 +197,14 @@ impl Assembler {
     }
 
     fn entry(&mut self, header: &Header<'_>) -> Result<Step, Problem> {
+        header.check_numbers()?;
+        self.global = false;
         let mut records = self.records.take().unwrap_or_default();
         let path = self.path(header, &mut records)?;
         self.name = Name::new(&path);
         self.check_name(&path, "bytes in a path")?;
         let kind = kind(header.kind(), &path)?;
-        let stored = size(kind, header, &records, self.pax)?;
+        let stored = size(kind, header, &records)?;
         let link = self.link(kind, header, &mut records)?;
         let number = |record: Option<u64>, field: Result<Option<u64>, Problem>, what| {
             let value = record.or(field?).unwrap_or_default();
@@ -401,15 +404,14 @@ fn kind(flag: u8, path: &[u8]) -> Result<Kind, Problem> {
 /// Writers put 0 (Go, GNU tar, Python), all sevens or the true value in base-256 into the field when only a
 /// PAX record holds the size. A record that differs otherwise is how entries are smuggled past a reader.
 ///
-/// Some writers give a size to what has no content. All readers pass over that of a directory, and that of a
-/// hard link unless the archive is PAX, where bsdtar expects content; GNU tar skips as many bytes after other
-/// kinds, and the others do not.
-fn size(kind: Kind, header: &Header<'_>, records: &Records, pax: bool) -> Result<u64, Problem> {
+/// Some writers give a size to what has no content. All readers pass over that of a directory. After a hard
+/// link bsdtar may expect content, after other kinds GNU tar skips as many bytes, and the others do not.
+fn size(kind: Kind, header: &Header<'_>, records: &Records) -> Result<u64, Problem> {
     const LARGEST: u64 = 0o77_777_777_777;
     let field = header.size()?;
     if kind != Kind::File {
-        let ignored = header.kind() == b'5' || (kind == Kind::Hardlink && !pax);
-        let stated = records.size.unwrap_or_default().max(field.filter(|_| !ignored).unwrap_or_default());
+        let field = field.filter(|_| header.kind() != b'5').unwrap_or_default();
+        let stated = records.size.unwrap_or_default().max(field);
         return if stated == 0 { Ok(0) } else { Err(Problem::UnexpectedContent(stated)) };
     }
     let field = field.ok_or(Problem::Number("size"))?;

@@ -122,6 +122,16 @@ impl<'a> Header<'a> {
         Ok((part(329..337, "major device number")?, part(337..345, "minor device number")?))
     }
 
+    /// Refuses a header with junk in any number: some readers look at all of them, whatever the type.
+    pub(super) fn check_numbers(&self) -> Result<(), Problem> {
+        self.mode()?;
+        self.uid()?;
+        self.gid()?;
+        self.modified()?;
+        self.device()?;
+        Ok(())
+    }
+
     /// The four sparse pieces of GNU's old form, whether blocks with more follow, and the file's size.
     pub(super) fn sparse(&self) -> Result<(&'a [u8], bool, u64), Problem> {
         let real = unsigned(&self.block[483..495], "real size")?.ok_or(Problem::Number("real size"))?;

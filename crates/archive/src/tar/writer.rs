@@ -154,6 +154,9 @@ fn problem(entry: &Entry) -> Option<&'static str> {
     if entry.kind == Kind::File && entry.path.ends_with(b"/") {
         return Some("its name ends in a slash but it is no directory");
     }
+    if entry.device.0.max(entry.device.1) > 0o7_777_777 {
+        return Some("its device number is too large");
+    }
     let keys = entry.xattrs.iter().map(|(name, _)| name);
     if keys.clone().any(|name| name.is_empty() || name.contains(&b'=') || name.contains(&0)) {
         return Some("the name of an extended attribute is not valid");

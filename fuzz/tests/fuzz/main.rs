@@ -1,0 +1,4 @@
+//! Runs of the targets, and agreement with other readers of tar.
+
+mod agree;
+mod run;
