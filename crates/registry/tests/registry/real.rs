@@ -1,5 +1,8 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
 use futures_util::TryStreamExt;
-use longshore_registry::{Account, Client, Config, Content, Credentials, Error, Repository, Secret};
+use longshore_registry::{Account, Client, Config, Content, Credentials, Error, Pushed, Repository, Secret};
 use longshore_types::{Digest, Kind, oci::Descriptor};
 
 use crate::{
@@ -152,4 +155,41 @@ async fn logs_in() {
     client.ping(&server.host, &Credentials::Anonymous).await.unwrap_err();
     let error = client.ping("127.0.0.1:1", &Credentials::Anonymous).await.unwrap_err().to_string();
     assert_eq!(error, "cannot reach 127.0.0.1:1: Connection refused (os error 111)");
+}
+
+#[tokio::test]
+async fn skopeo_reads_what_was_pushed() {
+    let server = Server::start(Demands { password: true, tls: true });
+    let image = Image::of_noise(&[3_000_000, 10]);
+    let client = Client::new(Config { upload_chunk: Some(1_000_000), ..Config::bare() }).unwrap();
+    let credentials = Credentials::password("user", "secret-password");
+    let repository = server.repository_of(&client, "pushed", credentials.clone());
+    let config = (Descriptor::of("", &image.config), image.config.clone());
+    for (descriptor, content) in image.layers.iter().chain([&config]) {
+        for expected in [Pushed::Uploaded, Pushed::Present] {
+            let content = Bytes::from(content.clone());
+            let pushed = repository.push_blob(descriptor, &content, &[], Arc::new(|_| {})).await.unwrap();
+            assert_eq!(pushed, expected);
+        }
+    }
+    let descriptor = image.descriptor();
+    let manifest = Bytes::from(image.manifest.clone());
+    let digest = repository.put_manifest("latest", &descriptor.media_type, manifest).await.unwrap();
+    assert_eq!(digest, descriptor.digest);
+    assert_eq!(repository.tags(10).await.unwrap().items, ["latest"]);
+    assert_eq!(repository.referrers(&digest, None).await.unwrap(), []);
+
+    let source = format!("docker://{}/pushed:latest", server.host);
+    let copy = format!("dir:{}", server.dir().join("copy").display());
+    let arguments = ["copy", "--quiet", "--preserve-digests", "--src-tls-verify=false", "--src-creds"];
+    server.skopeo(&[&arguments[..], &["user:secret-password", &source, &copy]].concat());
+    assert_eq!(std::fs::read(server.dir().join("copy/manifest.json")).unwrap(), image.manifest);
+
+    // Another repository of the registry takes the layers over.
+    let other = server.repository_of(&client, "other", credentials);
+    let (layer, content) = &image.layers[0];
+    let from = [repository.name().clone()];
+    let content = Bytes::from(content.clone());
+    let pushed = other.push_blob(layer, &content, &from, Arc::new(|_| {})).await.unwrap();
+    assert_eq!(pushed, Pushed::Mounted { from: repository.name().clone() });
 }
