@@ -101,6 +101,27 @@ pub fn close_on_exec_from(first: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Closes all descriptors from `first` on but `kept`, whoever owns them: for a process that is about to
+/// execute another program and uses none of the rest until then, and not after a failure either.
+pub fn close_all_but(first: u32, kept: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut numbers: Vec<u32> = kept.iter().map(|fd| fd.as_raw_fd().cast_unsigned()).collect();
+    numbers.sort_unstable();
+    let mut from = first;
+    for number in numbers.into_iter().filter(|number| *number >= first) {
+        if number > from {
+            close_range(from, number - 1)?;
+        }
+        from = number + 1;
+    }
+    close_range(from, u32::MAX)
+}
+
+fn close_range(first: u32, last: u32) -> io::Result<()> {
+    // SAFETY: by the rule above no owner uses its descriptor again; at most it closes it, a second time.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })?;
+    Ok(())
+}
+
 /// Closes the descriptors from `first` on that whoever executed this program left open: what the
 /// program opened itself is close-on-exec, what came through an exec cannot be.
 pub fn close_inherited(first: u32) -> io::Result<()> {

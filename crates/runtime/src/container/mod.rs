@@ -211,14 +211,18 @@ fn create_in(parts: &Parts<'_>, hook: &mut Birth<'_>, born_inside: bool) -> Resu
     failpoint::step("create.clone").at(Step::Clone)?;
     // The cgroup namespace is made later, by the init: see there.
     let new = plan.namespaces.new & !flags::NEWCGROUP;
-    let (pid, pidfd) = if staged {
-        stage::clone(plan, new, &joined, into.as_ref().map(AsFd::as_fd), birth, &channel)?
+    let (pid, pidfd, channel) = if staged {
+        stage::clone(plan, new, &joined, into.as_ref().map(AsFd::as_fd), birth, channel)?
     } else {
         match clone3(new, into.as_ref().map(AsFd::as_fd)).at(Step::Clone)? {
-            Cloned::Child => init::run(birth),
+            Cloned::Child => {
+                // While it has the maker's end itself it never hears that the maker is gone.
+                drop(channel);
+                init::run(birth)
+            }
             Cloned::Parent { pid, pidfd } => {
                 drop(birth);
-                (pid, pidfd)
+                (pid, pidfd, channel)
             }
         }
     };

@@ -44,8 +44,8 @@ pub(super) fn clone(
     join: &[(NamespaceKind, OwnedFd)],
     cgroup: Option<BorrowedFd<'_>>,
     birth: Birth<'_>,
-    maker: &Channel,
-) -> Result<(i32, OwnedFd), StepError> {
+    maker: Channel,
+) -> Result<(i32, OwnedFd, Channel), StepError> {
     through(
         birth,
         maker,
@@ -57,18 +57,18 @@ pub(super) fn clone(
 
 /// Runs `prepare` in a stage, whose clone runs `child` with `context`, and returns the clone's number
 /// and descriptor in the caller. A failure of `prepare` comes back over the `channel` of the context, whose
-/// other end is `maker`.
+/// other end is `maker`; the caller alone keeps that, and gets it back.
 pub(crate) fn through<C>(
     context: C,
-    maker: &Channel,
+    maker: Channel,
     prepare: impl FnOnce(&C) -> Result<Cloned, StepError>,
     channel: impl Fn(&C) -> &Channel,
     child: fn(C) -> !,
-) -> Result<(i32, OwnedFd), StepError> {
+) -> Result<(i32, OwnedFd, Channel), StepError> {
     let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).at(Step::Clone)?;
     match clone3(0, None).at(Step::Clone)? {
         Cloned::Child => {
-            drop(reader);
+            drop((reader, maker));
             match prepare(&context) {
                 Ok(Cloned::Child) => {
                     drop(writer);
@@ -95,7 +95,7 @@ pub(crate) fn through<C>(
                 4 => {
                     let pid = i32::from_ne_bytes(number);
                     // It is a child of this process and not waited for, so the number is still its own.
-                    Ok((pid, pidfd::open(pid).at(Step::Clone)?))
+                    Ok((pid, pidfd::open(pid).at(Step::Clone)?, maker))
                 }
                 _ => {
                     let said = maker.receive::<FromInit>().ok().flatten();

@@ -122,15 +122,15 @@ fn spawn_in(
         join: plan.namespaces & !flags::NEWPID,
     };
     failpoint::step("exec.clone").at(Step::Clone)?;
-    let (pid, pidfd) = if by_stage {
+    let (pid, pidfd, channel) = if by_stage {
         let entry = Entry { join: 0, ..entry };
         let enter = |entry: &Entry<'_>| {
             namespace::join(entry.target.as_fd(), plan.namespaces).at(Step::Namespace)?;
             clone3(flags::PARENT, into).at(Step::Clone)
         };
-        stage::through(entry, &channel, enter, |entry| &entry.channel, |entry| run(&entry))?
+        stage::through(entry, channel, enter, |entry| &entry.channel, |entry| run(&entry))?
     } else {
-        clone_into(entry, into)?
+        clone_into(entry, channel, into)?
     };
     let guard = container::KillGuard::new(pidfd);
     if let Some(score) = plan.process.oom_score_adj {
@@ -153,11 +153,13 @@ fn spawn_in(
     Ok(Running { pid, pidfd: guard.release().at(Step::Clone)?, console })
 }
 
-/// Clones with the container's PID namespace as the children's, and takes that back.
+/// Clones with the container's PID namespace as the children's, and takes that back. `maker` is the end
+/// of the channel that the child must not have: it would never hear that its maker is gone.
 fn clone_into(
     entry: Entry<'_>,
+    maker: Channel,
     cgroup: Option<std::os::fd::BorrowedFd<'_>>,
-) -> Result<(i32, OwnedFd), StepError> {
+) -> Result<(i32, OwnedFd, Channel), StepError> {
     let own = if entry.plan.namespaces & flags::NEWPID == 0 {
         None
     } else {
@@ -168,8 +170,11 @@ fn clone_into(
         Some(own)
     };
     let cloned = match clone3(0, cgroup).at(Step::Clone) {
-        Ok(Cloned::Child) => run(&entry),
-        Ok(Cloned::Parent { pid, pidfd }) => Ok((pid, pidfd)),
+        Ok(Cloned::Child) => {
+            drop(maker);
+            run(&entry)
+        }
+        Ok(Cloned::Parent { pid, pidfd }) => Ok((pid, pidfd, maker)),
         Err(error) => Err(error),
     };
     if let Some(own) = own {

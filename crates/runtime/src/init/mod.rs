@@ -264,7 +264,10 @@ pub(crate) fn finish(last: Last<'_>, proc: Option<&Proc>) -> Result<Infallible, 
     let name = plan.args.first().cloned().unwrap_or_default();
     let found = credentials::with_final_rights(plan, || program::find(&name, &env))?;
     let path = found.on(Step::Exec, name.to_string_lossy())?;
-    process::close_on_exec_from(3 + last.preserve_fds).at(Step::Exec)?;
+    // Nothing of the maker is kept open while the start is awaited: not its sockets, for whoever asks it
+    // whether it lives, nor its pipes, for whoever reads to their end.
+    let needed: Vec<_> = last.gate.iter().map(AsFd::as_fd).chain([last.channel.as_fd()]).collect();
+    process::close_all_but(3 + last.preserve_fds, &needed).at(Step::Exec)?;
     process::keep_on_exec(last.preserve_fds).at(Step::Exec)?;
     // What follows the filter has to get along with it: with no_new_privs, which lets anybody
     // install one, that is next to nothing; without, the capabilities are still to be reduced.

@@ -134,6 +134,15 @@ impl Bed {
         args: &[&str],
         how: &How,
     ) -> Result<(Launched, OwnedFd, PathBuf), LaunchError> {
+        self.try_launch_plan(id, &self.plan(id, args, how), how)
+    }
+
+    fn try_launch_plan(
+        &self,
+        id: &str,
+        plan: &Plan,
+        how: &How,
+    ) -> Result<(Launched, OwnedFd, PathBuf), LaunchError> {
         let path = self.path.join(id);
         fs::create_dir_all(&path).unwrap();
         let directory = open(&path);
@@ -141,10 +150,8 @@ impl Bed {
             LogSink::Json { .. } => open(&path),
             LogSink::Raw | LogSink::None => log_file(&path.join("log")),
         };
-        let plan = self.plan(id, args, how);
         let fds = [(FdRole::Directory, directory.as_fd()), (FdRole::Log, log.as_fd())];
-        let request =
-            Request { plan: &plan, io: how.io, log: how.log.clone(), remove_cgroup: true, fds: &fds };
+        let request = Request { plan, io: how.io, log: how.log.clone(), remove_cgroup: true, fds: &fds };
         let launched = match how.hold {
             true => self.launcher.create(&request)?,
             false => self.launcher.launch(&request)?,
@@ -153,7 +160,11 @@ impl Bed {
     }
 
     pub(crate) fn launch(&self, id: &str, args: &[&str], how: &How) -> Running {
-        let (launched, directory, path) = self.try_launch(id, args, how).unwrap();
+        self.launch_plan(id, &self.plan(id, args, how), how)
+    }
+
+    pub(crate) fn launch_plan(&self, id: &str, plan: &Plan, how: &How) -> Running {
+        let (launched, directory, path) = self.try_launch_plan(id, plan, how).unwrap();
         let Launched { pid, control, .. } = launched;
         Running { directory, path, pid, control }
     }

@@ -1,13 +1,24 @@
 //! Containers that are made first and started later.
 
-use std::{fs, os::unix::fs::PermissionsExt};
-
-use longshore_runtime::{
-    launch::ControlError,
-    wire::{Phase, Refusal, Target},
+use std::{
+    fs,
+    os::{fd::AsFd, unix::fs::PermissionsExt},
+    path::PathBuf,
 };
 
-use super::bed::{Bed, How};
+use longshore_runtime::{
+    launch::{Connection, ControlError, connect},
+    wire::{Phase, Refusal, Target},
+};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
+
+use super::{
+    bed::{Bed, How, Running, kill, parent},
+    life::cgroups,
+};
 
 const HELD: How = How { hold: true, ..How::DEFAULT };
 
@@ -76,4 +87,49 @@ fn a_start_that_fails_says_why_and_ends_the_container() {
     }
     let record = running.control.wait().unwrap();
     assert_eq!((record.exit_code, record.started_at), (126, 0));
+}
+
+/// The ways to an init: cloned by its maker, or by a stage in between.
+fn held(bed: &Bed, staged: bool) -> Running {
+    if !staged {
+        return bed.launch("c", &["sleep", "1000"], &HELD);
+    }
+    let mut plan = bed.plan("c", &["sleep", "1000"], &HELD);
+    plan.namespaces.time_offsets = "monotonic 10 0\n".into();
+    bed.launch_plan("c", &plan, &HELD)
+}
+
+/// Nobody could start it any more, or reap it.
+#[test]
+fn a_created_container_ends_with_its_monitor() {
+    for staged in [false, true] {
+        let bed = Bed::new("heldmonitor");
+        let running = held(&bed, staged);
+        let init = pidfd_open(Pid::from_raw(running.pid).unwrap(), PidfdFlags::empty()).unwrap();
+        kill(parent(running.pid));
+        let limit = Timespec { tv_sec: 30, tv_nsec: 0 };
+        let ended = poll(&mut [PollFd::new(&init, PollFlags::IN)], Some(&limit)).unwrap();
+        pidfd_send_signal(&init, Signal::KILL).ok();
+        for place in cgroups(&bed, "c") {
+            while fs::remove_dir(&place).is_err() {}
+        }
+        assert_eq!(ended, 1, "the init waits for a monitor that is gone (staged: {staged})");
+        assert!(matches!(connect(running.directory.as_fd()).unwrap(), Connection::Lost));
+    }
+}
+
+#[test]
+fn a_created_container_holds_nothing_of_its_monitor() {
+    for staged in [false, true] {
+        let bed = Bed::new("heldfds");
+        let running = held(&bed, staged);
+        let open: Vec<PathBuf> = fs::read_dir(format!("/proc/{}/fd", running.pid))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| !["0", "1", "2"].iter().any(|number| path.ends_with(number)))
+            .map(|path| fs::read_link(path).unwrap())
+            .collect();
+        // The end of the channel on which it is told to go.
+        assert!(matches!(&open[..], [one] if one.to_string_lossy().starts_with("socket:")), "{open:?}");
+    }
 }

@@ -75,7 +75,7 @@ fn a_container_that_cannot_start_says_which_step_and_leaves_nothing() {
 }
 
 /// Directories of the container's cgroup that exist.
-fn cgroups(bed: &Bed, id: &str) -> Vec<String> {
+pub(crate) fn cgroups(bed: &Bed, id: &str) -> Vec<String> {
     let name = format!("{}-{id}", bed.path.file_name().unwrap().to_str().unwrap());
     let hierarchies = fs::read_dir("/sys/fs/cgroup").unwrap().flatten();
     let mut places: Vec<_> = hierarchies.map(|entry| entry.path().join(&name)).collect();
