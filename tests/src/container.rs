@@ -156,7 +156,7 @@ impl Drop for Detached {
     fn drop(&mut self) {
         // It may have ended by itself.
         let _ = rustix::process::pidfd_send_signal(&self.handle, rustix::process::Signal::KILL);
-        if wait::wait_for_exit(&self.handle, Duration::from_secs(10)) {
+        if wait::wait_for_exit(&self.handle, wait::patience() / 6) {
             wait::collect(&self.handle);
         }
     }
@@ -166,7 +166,7 @@ impl Drop for Container<'_> {
     fn drop(&mut self) {
         self.delete_force();
         if let Some(init) = &self.init
-            && wait::wait_for_exit(init, Duration::from_secs(10))
+            && wait::wait_for_exit(init, wait::patience() / 6)
         {
             wait::collect(init);
         }

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a process may take to die after its last reason to live has gone.
-const DYING: Duration = Duration::from_secs(5);
+fn dying() -> Duration {
+    wait::patience() / 6
+}
 
 /// Names one test and finds what is left of it.
 #[derive(Debug)]
@@ -74,7 +76,7 @@ impl Ledger {
     pub fn settled_processes(&self) -> Vec<(i32, String)> {
         let ends = |(pid, _): &(i32, String)| {
             wait::handle(*pid).is_none_or(|process| {
-                let ended = wait::wait_for_exit(&process, DYING);
+                let ended = wait::wait_for_exit(&process, dying());
                 if ended {
                     wait::collect(&process);
                 }

@@ -99,10 +99,10 @@ fn a_hook_that_takes_too_long_is_killed() {
     let begin = std::time::Instant::now();
     bundle.push(
         "/hooks/createRuntime",
-        json!({ "path": "/bin/sleep", "args": ["sleep", "100"], "timeout": 1 }),
+        json!({ "path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1 }),
     );
     bed.try_create(&bundle, &[]).expect_err("a hook took too long");
-    assert!(begin.elapsed().as_secs() < 50, "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < testkit::patience(), "{:?}", begin.elapsed());
 }
 
 #[test]
