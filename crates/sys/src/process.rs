@@ -102,7 +102,7 @@ pub fn close_on_exec_from(first: u32) -> io::Result<()> {
 }
 
 /// Closes all descriptors from `first` on but `kept`, whoever owns them: for a process that is about to
-/// execute another program and uses none of the rest until then, and not after a failure either.
+/// execute another program, and neither uses nor drops an owner of the rest again, whatever fails.
 pub fn close_all_but(first: u32, kept: &[BorrowedFd<'_>]) -> io::Result<()> {
     let mut numbers: Vec<u32> = kept.iter().map(|fd| fd.as_raw_fd().cast_unsigned()).collect();
     numbers.sort_unstable();
@@ -117,7 +117,7 @@ pub fn close_all_but(first: u32, kept: &[BorrowedFd<'_>]) -> io::Result<()> {
 }
 
 fn close_range(first: u32, last: u32) -> io::Result<()> {
-    // SAFETY: by the rule above no owner uses its descriptor again; at most it closes it, a second time.
+    // SAFETY: by the rule above no owner uses or closes its descriptor again.
     check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })?;
     Ok(())
 }

@@ -8,16 +8,13 @@
 use std::{
     collections::BTreeMap,
     convert::Infallible,
-    io,
     os::fd::{AsFd, OwnedFd},
     path::PathBuf,
 };
 
 use longshore_sys::{
     clone::{Cloned, clone3, flags},
-    namespace,
-    process::{self, exit_now},
-    sched,
+    namespace, process, sched,
 };
 use longshore_types::ContainerId;
 use rustix::{
@@ -185,8 +182,7 @@ fn clone_into(
 
 fn run(entry: &Entry<'_>) -> ! {
     let Err(error) = steps(entry);
-    entry.channel.send_failure(&error);
-    exit_now(if error.source.kind() == io::ErrorKind::NotFound { 127 } else { 126 })
+    init::fail(&entry.channel, &error)
 }
 
 fn steps(entry: &Entry<'_>) -> Result<Infallible, StepError> {

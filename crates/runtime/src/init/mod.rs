@@ -15,7 +15,7 @@ mod step;
 
 use std::{
     convert::Infallible,
-    ffi::CString,
+    ffi::{CStr, CString},
     io,
     os::fd::{AsFd, AsRawFd, OwnedFd},
 };
@@ -80,7 +80,12 @@ pub(crate) struct Birth<'a> {
 pub(crate) fn run(birth: Birth<'_>) -> ! {
     let mut birth = birth;
     let Err(error) = steps(&mut birth);
-    birth.channel.send_failure(&error);
+    fail(&birth.channel, &error)
+}
+
+/// Says why, and ends.
+pub(crate) fn fail(channel: &Channel, error: &StepError) -> ! {
+    channel.send_failure(error);
     exit_now(if error.source.kind() == io::ErrorKind::NotFound { 127 } else { 126 })
 }
 
@@ -268,15 +273,23 @@ pub(crate) fn finish(last: Last<'_>, proc: Option<&Proc>) -> Result<Infallible, 
     // whether it lives, nor its pipes, for whoever reads to their end.
     let needed: Vec<_> = last.gate.iter().map(AsFd::as_fd).chain([last.channel.as_fd()]).collect();
     process::close_all_but(3 + last.preserve_fds, &needed).at(Step::Exec)?;
+    // No way back from here: the owners would close their descriptors a second time.
+    let Err(error) = execute(&last, &path, &env);
+    fail(last.channel, &error)
+}
+
+/// The rest, with next to no descriptors.
+fn execute(last: &Last<'_>, path: &CStr, env: &[CString]) -> Result<Infallible, StepError> {
+    let plan = last.process;
     process::keep_on_exec(last.preserve_fds).at(Step::Exec)?;
     // What follows the filter has to get along with it: with no_new_privs, which lets anybody
     // install one, that is next to nothing; without, the capabilities are still to be reduced.
     if plan.no_new_privileges {
         process::set_no_new_privileges().at(Step::NoNewPrivileges)?;
         credentials::limit_capabilities(plan)?;
-        install_filter(&last)?;
+        install_filter(last)?;
     } else {
-        install_filter(&last)?;
+        install_filter(last)?;
         credentials::limit_capabilities(plan)?;
     }
     step(Step::Exec, "init.ready")?;
@@ -285,11 +298,11 @@ pub(crate) fn finish(last: Last<'_>, proc: Option<&Proc>) -> Result<Infallible, 
     step(Step::Exec, "init.gate")?;
     wait_at_gate(last.gate.as_ref())?;
     if let Some((hooks, state)) = last.start_hooks {
-        run_hooks(hooks::Kind::StartContainer, Status::Created, &with_environment(hooks, &env), state)?;
+        run_hooks(hooks::Kind::StartContainer, Status::Created, &with_environment(hooks, env), state)?;
         // The hooks did not get them.
         process::keep_on_exec(last.preserve_fds).at(Step::Exec)?;
     }
-    Err(execve(&path, &plan.args, &env)).on(Step::Exec, path.to_string_lossy())
+    Err(execve(path, &plan.args, env)).on(Step::Exec, path.to_string_lossy())
 }
 
 /// The hooks of the container's own side, with the process's environment where they bring none (runc's
