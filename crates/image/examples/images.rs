@@ -1,15 +1,20 @@
 //! Images from the command line, without a daemon: for measurements and for trying things out.
 //!
 //! ```text
-//! images --root DIR [--platform P] [--mirror URL] [-v] COMMAND
-//!     pull NAME…      pull -a NAME      images      blobs
+//! images --root DIR [--platform P] [--insecure HOST] [--mirror URL] [--drop-compressed] [-v] COMMAND
+//!     pull [-a] NAME…    push [-a] NAME…    tag NAME NEW    rm NAME…    images    gc    ledger
 //! ```
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a command")]
 
-use std::{collections::VecDeque, path::PathBuf, process::ExitCode, time::Instant};
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
-use longshore_image::{Images, PullOptions, Settings};
+use longshore_image::{Images, PullOptions, PushOptions, Settings};
 use longshore_registry::{Client, Config, Credentials, Keychain};
 use longshore_store::{Options, Store};
 use longshore_types::{Platform, Progress, ProgressEvent, Reference, progress::Silent};
@@ -92,7 +97,12 @@ async fn run() -> Result<(), Failure> {
     let start = Instant::now();
     match command.as_str() {
         "pull" => pull(&images, &arguments, sink).await?,
+        "push" => push(&images, &arguments, sink).await?,
+        "tag" => tag(&images, &arguments)?,
+        "rm" => remove(&images, &arguments)?,
         "images" => list(&images)?,
+        "gc" => println!("{:?}", images.store().collect()?),
+        "ledger" => println!("{:#?}", images.store().ledger(Duration::ZERO)?),
         other => return Err(format!("unknown command {other:?}").into()),
     }
     if arguments.verbose {
@@ -101,15 +111,61 @@ async fn run() -> Result<(), Failure> {
     Ok(())
 }
 
+/// The user's own logins.
+fn credentials() -> Credentials {
+    Keychain::of_user().map_or(Credentials::Anonymous, Credentials::Keychain)
+}
+
 async fn pull(images: &Images, arguments: &Arguments, sink: &dyn Progress) -> Result<(), Failure> {
-    let credentials = Keychain::of_user().map_or(Credentials::Anonymous, Credentials::Keychain);
-    let options = PullOptions { platform: arguments.platform.clone(), credentials };
+    let options = PullOptions { platform: arguments.platform.clone(), credentials: credentials() };
     for name in &arguments.words {
         let name = Reference::parse(name)?;
-        let pulled = images.pull(&name, &options, sink).await?;
-        println!("{}", pulled.image);
+        let pulled = if arguments.all {
+            images.pull_all(&name, &options, sink).await?
+        } else {
+            vec![images.pull(&name, &options, sink).await?]
+        };
+        for one in pulled {
+            println!("{}", one.image);
+        }
     }
     Ok(())
+}
+
+async fn push(images: &Images, arguments: &Arguments, sink: &dyn Progress) -> Result<(), Failure> {
+    let options = PushOptions { platform: arguments.platform.clone(), credentials: credentials() };
+    for name in &arguments.words {
+        let name = Reference::parse(name)?;
+        let pushed = if arguments.all {
+            images.push_all(&name, &options, sink).await?
+        } else {
+            vec![images.push(&name, &options, sink).await?]
+        };
+        for one in pushed {
+            println!("{}", one.digest);
+        }
+    }
+    Ok(())
+}
+
+fn tag(images: &Images, arguments: &Arguments) -> Result<(), Failure> {
+    let [from, to] = arguments.words.iter().collect::<Vec<_>>()[..] else {
+        return Err("tag NAME NEW".into());
+    };
+    let target = images.store().resolve(from)?.target;
+    Ok(images.store().tag(&Reference::parse(to)?.with_default_tag(), target)?)
+}
+
+/// Removes images with all their names, and waits until their files are gone.
+fn remove(images: &Images, arguments: &Arguments) -> Result<(), Failure> {
+    let store = images.store();
+    for name in &arguments.words {
+        for id in store.resolve(name)?.images {
+            store.remove_image(&id, false)?;
+            println!("{id}");
+        }
+    }
+    Ok(store.wait_for_trash()?)
 }
 
 fn list(images: &Images) -> Result<(), Failure> {

@@ -21,7 +21,9 @@
 mod error;
 mod flight;
 pub mod labels;
+mod layer_tar;
 mod pull;
+mod push;
 mod settings;
 mod time;
 pub mod unpack;
@@ -33,6 +35,7 @@ use flight::Flights;
 use longshore_registry::Client;
 use longshore_store::Store;
 pub use pull::{PullOptions, Pulled};
+pub use push::{PushOptions, Pushed};
 pub use settings::Settings;
 use tokio::sync::Semaphore;
 

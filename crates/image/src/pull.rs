@@ -12,6 +12,7 @@
 //! What was fetched and is not visible yet belongs to the layer's flight (`crate::flight`): several pulls may wait
 //! for it, and the first that has all its layers makes them visible.
 
+mod all;
 mod channel;
 mod commit;
 mod fetch;
@@ -20,13 +21,14 @@ mod stage;
 
 use futures_util::future::try_join_all;
 use longshore_registry::{Credentials, Repository};
-use longshore_store::Target;
+use longshore_store::{Lease, Life, Resource, Target};
 use longshore_types::{
     Digest, ImageId, Matcher, Platform, Progress, ProgressEvent, Reference, Status, oci::Descriptor,
 };
 
 pub(crate) use fetch::{Landed, LayerKey};
 use find::Found;
+pub(crate) use find::{Document, local_document};
 pub(crate) use stage::Stage;
 
 use crate::{Error, Images, Result, flight::Ticket};
@@ -105,11 +107,30 @@ impl Images {
         let mut newer = false;
         if !self.is_known(name, &found).await? {
             newer = true;
-            self.pull_image(repository, name, &found, progress).await?;
+            let held = self.hold(name, &found).await?;
+            let done = self.pull_image(repository, name, &found, progress).await;
+            held.release().await;
+            done?;
         }
         let digest = found.target.descriptor.digest.clone();
         progress.report(ProgressEvent::of_all(Status::Digest { digest: digest.to_string() }));
         Ok(Pulled { name: name.clone(), digest, image: found.image(), newer, warnings })
+    }
+
+    /// Keeps what is here and will be relied on from being collected meanwhile.
+    async fn hold(&self, name: &Reference, found: &Found) -> Result<Held> {
+        let owner = format!("pull of {}", name.familiar());
+        let documents = found.documents().chain([&found.config_document]);
+        let blobs = documents.map(|document| &document.descriptor).chain(&found.manifest.layers);
+        let blobs = blobs.map(|descriptor| Resource::Blob(descriptor.digest.clone()));
+        let layers = found.config.rootfs.diff_ids.iter().cloned().map(Resource::Layer);
+        let resources: Vec<_> = blobs.chain(layers).collect();
+        self.blocking(move |store| {
+            let lease = store.lease(&owner, Life::Process)?;
+            lease.add_all(resources)?;
+            Ok(Held(Some(lease)))
+        })
+        .await
     }
 
     /// Whether there is nothing to do.
@@ -204,6 +225,26 @@ impl Images {
 pub(crate) struct LayerTicket {
     ticket: Ticket<LayerKey, Stage, std::sync::Arc<Landed>>,
     landed: std::sync::Arc<Landed>,
+}
+
+/// A lease that is given back where that may block: when the pull ends, or behind the back of one that was dropped.
+struct Held(Option<Lease>);
+
+impl Held {
+    async fn release(mut self) {
+        let lease = self.0.take();
+        // It fails with its runtime only, and then the lease is dropped too.
+        tokio::task::spawn_blocking(move || drop(lease)).await.ok();
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some(lease) = self.0.take() else { return };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn_blocking(move || drop(lease)));
+        }
+    }
 }
 
 /// The error of a pull that was cancelled; nobody gets to see it.

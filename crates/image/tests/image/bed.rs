@@ -98,6 +98,14 @@ pub(crate) fn assert_nothing_visible(images: &Images) {
     store.wait_for_trash().expect("the trash");
     let layers = std::fs::read_dir(store.root().join("layers")).expect("layers").count();
     assert_eq!(layers, 0, "directories of layers");
+    assert_accounted(images);
+}
+
+/// Every byte below the data root belongs to something.
+#[track_caller]
+pub(crate) fn assert_accounted(images: &Images) {
+    let ledger = images.store().ledger(Duration::ZERO).expect("the ledger");
+    assert_eq!(ledger.unaccounted, 0, "{:?}", ledger.unaccounted_paths);
 }
 
 /// Names and lengths of partial downloads.

@@ -11,7 +11,7 @@ use longshore_store::State;
 use longshore_types::Digest;
 
 use crate::{
-    bed::{Bed, assert_nothing_visible, pull},
+    bed::{Bed, assert_accounted, assert_nothing_visible, pull},
     fake::{Fake, Image, noise, tar},
 };
 
@@ -93,6 +93,7 @@ fn assert_complete_or_absent(
     context: &str,
 ) {
     let store = images.store();
+    assert_accounted(images);
     let found = store.images().expect("images");
     if found.is_empty() {
         assert!(!acknowledged, "{context}: it was acknowledged");

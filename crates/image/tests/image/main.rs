@@ -5,4 +5,5 @@ mod crash;
 mod fake;
 mod faults;
 mod pull;
+mod push;
 mod sharing;

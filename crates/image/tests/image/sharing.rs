@@ -1,13 +1,16 @@
 //! C5 73: several who want the same, and some who leave.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use longshore_types::{Digest, oci::media_type};
 use serde_json::json;
 
 use crate::{
     bed::{Bed, assert_nothing_visible, partials, pull},
-    fake::{Answer, Fake, Image, noise, tar},
+    fake::{Answer, Fake, Image, Request, noise, tar},
 };
 
 fn layer() -> Vec<u8> {
@@ -22,11 +25,18 @@ fn gated(blob: &Digest) -> Fake {
     })
 }
 
+/// Waits until something is so.
+async fn until(is_so: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < end, "it never came to that");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
 /// Waits until the blob is asked for.
 async fn until_asked(fake: &Fake, blob: &Digest) {
-    while fake.downloads(blob).is_empty() {
-        tokio::task::yield_now().await;
-    }
+    until(|| !fake.downloads(blob).is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -57,15 +67,8 @@ async fn c5_73_fifty_pulls_are_one_download_and_49_leave() {
         .collect();
     // All have their manifest and their configuration, and wait for the layer.
     until_asked(&fake, &blob).await;
-    while fake
-        .log()
-        .iter()
-        .filter(|request| request.path.contains("/blobs/") && !request.is_blob(&blob))
-        .count()
-        < 50
-    {
-        tokio::task::yield_now().await;
-    }
+    let asked = |request: &&Request| request.path.contains("/blobs/") && !request.is_blob(&blob);
+    until(|| fake.log().iter().filter(asked).count() >= 50).await;
     let last = tasks.pop().expect("fifty");
     for task in &tasks {
         task.abort();
@@ -116,9 +119,7 @@ async fn when_all_have_left_it_stops_and_the_next_goes_on_from_there() {
         let (images, name) = (images.clone(), name.clone());
         async move { pull(&images, &name).await }
     });
-    while partials(&images).iter().all(|(_, length)| *length < 1 << 20) {
-        tokio::task::yield_now().await;
-    }
+    until(|| partials(&images).iter().any(|(_, length)| *length >= 1 << 20)).await;
     task.abort();
     assert!(task.await.expect_err("aborted").is_cancelled());
     pull(&images, &name).await.expect("the next one");
