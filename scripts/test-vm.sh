@@ -50,7 +50,7 @@ run() { # run CGROUP-VERSION
     local status=0 began=$SECONDS
     boot "$1" || status=$?
     # An emulated processor sometimes gets stuck on a busy host. That is not our failure, twice is.
-    if ((status == 124 && SECONDS - began < 900)); then
+    if ((status == 124 && SECONDS - began < 600)); then
         status=0
         boot "$1" || status=$?
     fi

@@ -190,7 +190,8 @@ fn what_outlives_the_init_is_killed_and_does_not_delay_the_end() {
     let mut running = bed.launch("c", &["sh", "-c", "sleep 1000 & echo started"], &how);
     let start = std::time::Instant::now();
     assert_eq!(running.control.wait().unwrap().exit_code, 0);
-    assert!(start.elapsed().as_millis() < 900, "{:?}", start.elapsed());
+    // Far below the sleep, far above what a busy machine takes.
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
     assert_eq!(running.log(), b"started\n");
 }
 
