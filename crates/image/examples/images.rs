@@ -3,6 +3,7 @@
 //! ```text
 //! images --root DIR [--platform P] [--insecure HOST] [--mirror URL] [--drop-compressed] [-v] COMMAND
 //!     pull [-a] NAME…    push [-a] NAME…    tag NAME NEW    rm NAME…    images    gc    ledger
+//!     load FILE…    save FILE NAME…
 //! ```
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a command")]
@@ -14,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use longshore_image::{Images, PullOptions, PushOptions, Settings};
+use longshore_image::{Images, LoadOptions, PullOptions, PushOptions, SaveOptions, Settings};
 use longshore_registry::{Client, Config, Credentials, Keychain};
 use longshore_store::{Options, Store};
 use longshore_types::{Platform, Progress, ProgressEvent, Reference, progress::Silent};
@@ -100,6 +101,8 @@ async fn run() -> Result<(), Failure> {
         "push" => push(&images, &arguments, sink).await?,
         "tag" => tag(&images, &arguments)?,
         "rm" => remove(&images, &arguments)?,
+        "load" => load(&images, &arguments, sink)?,
+        "save" => save(&images, &mut arguments)?,
         "images" => list(&images)?,
         "gc" => println!("{:?}", images.store().collect()?),
         "ledger" => println!("{:#?}", images.store().ledger(Duration::ZERO)?),
@@ -154,6 +157,23 @@ fn tag(images: &Images, arguments: &Arguments) -> Result<(), Failure> {
     };
     let target = images.store().resolve(from)?.target;
     Ok(images.store().tag(&Reference::parse(to)?.with_default_tag(), target)?)
+}
+
+fn load(images: &Images, arguments: &Arguments, sink: &dyn Progress) -> Result<(), Failure> {
+    for file in &arguments.words {
+        let options = LoadOptions { platform: arguments.platform.clone() };
+        for loaded in images.load(std::fs::File::open(file)?, &options, sink)? {
+            println!("{}", loaded.image);
+        }
+    }
+    Ok(())
+}
+
+fn save(images: &Images, arguments: &mut Arguments) -> Result<(), Failure> {
+    let file = arguments.words.pop_front().ok_or("save wants a file, then names")?;
+    let words: Vec<_> = arguments.words.drain(..).collect();
+    let options = SaveOptions { platform: arguments.platform.clone() };
+    Ok(images.save(&words, &options, std::fs::File::create(file)?)?)
 }
 
 /// Removes images with all their names, and waits until their files are gone.

@@ -22,6 +22,28 @@ pub enum Error {
     Reference(#[from] ReferenceError),
     #[error(transparent)]
     Platform(#[from] PlatformError),
+    #[error(transparent)]
+    Filter(#[from] crate::FilterError),
+    #[error(transparent)]
+    Change(#[from] crate::changes::Problem),
+    #[error(transparent)]
+    Tag(#[from] crate::TagError),
+    #[error(transparent)]
+    Remove(#[from] crate::RemoveError),
+    #[error(transparent)]
+    Load(#[from] crate::LoadError),
+    #[error(transparent)]
+    Save(#[from] crate::SaveError),
+    #[error(transparent)]
+    Import(#[from] crate::ImportError),
+    #[error(transparent)]
+    Commit(#[from] crate::CommitError),
+    #[error(transparent)]
+    Archive(#[from] longshore_archive::diff::Error),
+    #[error("image {name} is here, but not for {platform}: pull it with this platform")]
+    OtherPlatform { name: String, platform: String },
+    #[error("open the root of the file system")]
+    Root { source: std::io::Error },
     /// What several waited for failed for all of them.
     #[error(transparent)]
     Shared(Arc<Self>),
@@ -63,8 +85,18 @@ impl Error {
             Self::Document(error) => error.kind(),
             Self::Reference(error) => error.kind(),
             Self::Platform(error) => error.kind(),
+            Self::Filter(error) => error.kind(),
+            Self::Change(error) => error.kind(),
+            Self::Tag(error) => error.kind(),
+            Self::Remove(error) => error.kind(),
+            Self::Load(error) => error.kind(),
+            Self::Save(error) => error.kind(),
+            Self::Import(error) => error.kind(),
+            Self::Commit(error) => error.kind(),
+            Self::Archive(error) => error.kind(),
             Self::Shared(error) => error.kind(),
             Self::NoMatchingManifest { .. }
+            | Self::OtherPlatform { .. }
             | Self::NoTagToPush { .. }
             | Self::NoSuchTag { .. }
             | Self::NoManifest { .. }
@@ -77,6 +109,7 @@ impl Error {
                 }
                 _ => Kind::Internal,
             },
+            Self::Root { .. } => Kind::Internal,
             Self::Cancelled | Self::ShuttingDown => Kind::Unavailable,
         }
     }

@@ -18,25 +18,57 @@
 //!   next pull goes on from there.
 //! * Work of the disk and of the processor is done on threads that may block, never on the runtime's.
 
+pub mod changes;
+mod commit;
+mod create;
 mod error;
+mod export;
+pub mod filter;
 mod flight;
+mod history;
+mod import;
+mod inspect;
 pub mod labels;
 mod layer_tar;
+mod list;
+mod load;
+mod manifests;
+mod prune;
 mod pull;
 mod push;
+mod recipe;
+mod remove;
+mod resolve;
+mod save;
+mod search;
 mod settings;
+mod tag;
 mod time;
 pub mod unpack;
+mod view;
+mod when;
 
 use std::sync::Arc;
 
+pub use commit::{Changed, CommitError, CommitOptions};
 pub use error::{Error, Result};
+pub use filter::{FilterError, Filters};
 use flight::Flights;
+pub use history::HistoryStep;
+pub use import::{ImportError, ImportOptions};
+pub use inspect::{Details, LayerDetails};
+pub use list::{ListOptions, Summary};
+pub use load::{LoadError, LoadOptions, Loaded};
 use longshore_registry::Client;
 use longshore_store::Store;
+pub use manifests::{ManifestState, ManifestSummary};
+pub use prune::{PruneOptions, Pruned, Stayed, Why};
 pub use pull::{PullOptions, Pulled};
 pub use push::{PushOptions, Pushed};
+pub use remove::{Keeper, Kept, Nobody, RemoveError, RemoveOptions, Removed, Step, User, Users};
+pub use save::{SaveError, SaveOptions};
 pub use settings::Settings;
+pub use tag::{TagError, new_tag};
 use tokio::sync::Semaphore;
 
 /// All that can be done with the images of one store.

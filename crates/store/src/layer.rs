@@ -266,6 +266,12 @@ impl PreparedLayer {
         &self.card.diff_id
     }
 
+    /// Notes one more blob that it can be had from again.
+    pub fn add_form(&mut self, form: Form) -> Result<()> {
+        self.card.facts.forms.push(form);
+        self.place.dir()?.replace("layer.json", &write_card(&self.card))
+    }
+
     /// The directory, to be read before it is committed.
     pub fn open(&self) -> Result<std::os::fd::OwnedFd> {
         Ok(self.place.dir()?.child("fs")?.into())

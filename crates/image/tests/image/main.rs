@@ -4,6 +4,7 @@ mod bed;
 mod crash;
 mod fake;
 mod faults;
+mod local;
 mod pull;
 mod push;
 mod sharing;
