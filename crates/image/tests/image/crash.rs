@@ -75,9 +75,10 @@ async fn at_every_step(action: &str) {
         let (images, recovery) = bed.open();
         assert!(recovery.is_clean(), "{context}: {recovery:?}");
         drop(images);
-        if steps < step {
+        // Steps of several threads: the last ones before a kill may be missing in the log.
+        if steps < step && output.status.success() {
             // There was no such step: the pull went through.
-            assert!(output.status.success() && acknowledged, "{context}");
+            assert!(acknowledged, "{context}");
             assert!(step > 15, "a pull has {steps} steps");
             return;
         }

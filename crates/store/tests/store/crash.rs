@@ -68,12 +68,10 @@ fn at_every_step(operation: &str, action: &str) {
         drop(store);
         let (_, recovery) = bed.open();
         assert!(recovery.is_clean() || recovery.trash > 0, "{context}: {recovery:?}");
-        if steps < step {
+        // Steps of several threads: the last ones before a kill may be missing in the log.
+        if steps < step && output.status.success() {
             // There was no such step: the operation went through.
-            assert!(
-                output.status.success() && acknowledged.iter().any(|what| what == operation),
-                "{context}"
-            );
+            assert!(acknowledged.iter().any(|what| what == operation), "{context}");
             assert!(step > 8, "{operation} has {steps} steps");
             return;
         }

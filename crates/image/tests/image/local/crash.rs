@@ -112,7 +112,8 @@ fn at_every_step(verb: &str, action: &str) {
         images.store().wait_for_trash().expect("the trash");
         let ledger = images.store().ledger(std::time::Duration::ZERO).expect("a ledger");
         assert_eq!((ledger.unaccounted, ledger.partials), (0, 0), "{context}: {ledger:?}");
-        if steps < step {
+        // Steps of several threads: the last ones before a kill may be missing in the log.
+        if steps < step && output.status.success() {
             assert!(acknowledged, "{context}");
             assert!(step > 3, "{context}: {steps} steps");
             return;
