@@ -176,13 +176,22 @@ fn save(images: &Images, arguments: &mut Arguments) -> Result<(), Failure> {
     Ok(images.save(&words, &options, std::fs::File::create(file)?)?)
 }
 
-/// Removes images with all their names, and waits until their files are gone.
+/// Removes names, and images with their last one; waits until their files are gone.
 fn remove(images: &Images, arguments: &Arguments) -> Result<(), Failure> {
     let store = images.store();
-    for name in &arguments.words {
-        for id in store.resolve(name)?.images {
-            store.remove_image(&id, false)?;
-            println!("{id}");
+    for word in &arguments.words {
+        let resolved = store.resolve(word)?;
+        for id in &resolved.images {
+            match &resolved.name {
+                Some(name) if name.tag().is_some() && store.tags_of(id)?.len() > 1 => {
+                    println!("untagged {}", store.untag(name).map(|_| name.familiar())?);
+                    break;
+                }
+                _ => {
+                    store.remove_image(id, false)?;
+                    println!("deleted {id}");
+                }
+            }
         }
     }
     Ok(store.wait_for_trash()?)

@@ -1,11 +1,15 @@
 //! C5 73: several who want the same, and some who leave.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use longshore_types::{Digest, oci::media_type};
+use longshore_image::PullOptions;
+use longshore_types::{Digest, ProgressEvent, Status, oci::media_type};
 use serde_json::json;
 
 use crate::{
@@ -58,18 +62,30 @@ async fn c5_73_fifty_pulls_are_one_download_and_49_leave() {
             fake.add(&number.to_string(), &image)
         })
         .collect();
-    let mut tasks: Vec<_> = names
+    // The one that stays says when it waits for the layer like the others.
+    let joined = Arc::new(AtomicBool::new(false));
+    let last = tokio::spawn({
+        let (images, name, joined) = (images.clone(), names[49].clone(), Arc::clone(&joined));
+        async move {
+            let sink = |event: ProgressEvent| {
+                if matches!(event.status, Status::Downloading { .. }) {
+                    joined.store(true, Ordering::SeqCst);
+                }
+            };
+            images.pull(&crate::bed::name(&name), &PullOptions::default(), &sink).await
+        }
+    });
+    let tasks: Vec<_> = names[..49]
         .iter()
         .map(|name| {
             let (images, name) = (images.clone(), name.clone());
             tokio::spawn(async move { pull(&images, &name).await })
         })
         .collect();
-    // All have their manifest and their configuration, and wait for the layer.
-    until_asked(&fake, &blob).await;
+    until(|| joined.load(Ordering::SeqCst)).await;
+    // All have their manifest and their configuration.
     let asked = |request: &&Request| request.path.contains("/blobs/") && !request.is_blob(&blob);
     until(|| fake.log().iter().filter(asked).count() >= 50).await;
-    let last = tasks.pop().expect("fifty");
     for task in &tasks {
         task.abort();
     }
