@@ -34,13 +34,14 @@ fn at_every_step(operation: &str) {
     settled(&bed.root());
     for step in 1.. {
         run("cp", &["--sparse=always", &text(&base), &text(&image)]);
-        let (acknowledged, steps) = {
+        let (went_through, acknowledged, steps) = {
             let _mounted = Mounted::image(&bed.root(), &image);
             fs::remove_file(bed.beside("steps")).ok();
             let failpoint = format!("kill@{step}");
-            let (_, acknowledged, steps) = run_child(&bed, &bed.root().join("data"), operation, &failpoint);
+            let (output, acknowledged, steps) =
+                run_child(&bed, &bed.root().join("data"), operation, &failpoint);
             run("cp", &["--sparse=always", &text(&image), &text(&after)]);
-            (acknowledged, steps)
+            (output.status.success(), acknowledged, steps)
         };
         settled(&bed.root());
         {
@@ -56,7 +57,8 @@ fn at_every_step(operation: &str) {
             assert_accounted(&store);
         }
         settled(&bed.root());
-        if steps < step {
+        // Steps of several threads: the last ones before a kill may be missing in the log.
+        if steps < step && went_through {
             assert!(acknowledged.iter().any(|what| what == operation), "{operation}");
             assert!(step > 8, "{operation} has {steps} steps");
             return;
