@@ -61,7 +61,7 @@ pub(crate) struct Inner {
     /// The next number of a layer, a snapshot or anything temporary.
     next: AtomicU64,
     /// Held as long as the store is open; dropped last.
-    _lock: File,
+    _lock: Lock,
 }
 
 /// Names of what is being made, so that nobody takes them for garbage or makes them twice.
@@ -191,8 +191,19 @@ pub(crate) fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The data root is this process's. Given back in so many words: a child that was forked and has not executed its
+/// program yet has the descriptor too, and closing ours would not give it back before that.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        rustix::fs::flock(&self.0, FlockOperation::Unlock).ok();
+    }
+}
+
 /// Takes the data root for this process. The kernel gives it back however the process ends.
-fn lock(root: &Dir) -> Result<File> {
+fn lock(root: &Dir) -> Result<Lock> {
     let path = root.join("lock");
     let mut file = root.create("lock")?;
     if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
@@ -204,7 +215,7 @@ fn lock(root: &Dir) -> Result<File> {
     file.rewind().at("write", &path)?;
     // A full disk is no reason to refuse: the pid is only for the message.
     writeln!(file, "{}", std::process::id()).ok();
-    Ok(file)
+    Ok(Lock(file))
 }
 
 /// Opens the database; a damaged one is set aside. Says what was wrong, if it is to be made again from the disk.
