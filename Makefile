@@ -5,7 +5,7 @@ CARGO ?= cargo
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # With failpoints, so that tests can stop the runtime and the store at any step.
-FEATURES := --features longshore-runtime/failpoints,longshore-store/failpoints
+FEATURES := --features longshore-runtime/failpoints,longshore-store/failpoints,longshore-daemon/failpoints
 
 .PHONY: help build test test-vm test-vm-short lint bench clean
 
@@ -19,8 +19,8 @@ help:
 	@echo 'make clean          removes what was built'
 
 build:
-	$(CARGO) build --release -p longshore-runtime
-	@ls -l $(TARGET_DIR)/$(HOST)/release/longshore-runtime
+	$(CARGO) build --release -p longshore-runtime -p longshore-daemon
+	@ls -l $(TARGET_DIR)/$(HOST)/release/longshore-runtime $(TARGET_DIR)/$(HOST)/release/longshored
 
 test:
 	scripts/setup.sh

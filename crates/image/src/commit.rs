@@ -17,6 +17,7 @@ use longshore_store::{Life, Prepared, Resource, Snapshot};
 use longshore_types::{
     Algorithm, DiffId, Hasher, ImageId, Kind, Platform,
     oci::{ContainerConfig, ImageConfig, RootFs},
+    time,
 };
 use serde_json::Value;
 use std::os::fd::AsFd;
@@ -26,7 +27,6 @@ use crate::{
     create::step,
     import::{Hash, facts},
     tag::new_tag,
-    when,
 };
 
 /// Where the files of a new layer are.
@@ -161,7 +161,7 @@ fn image_config(
     options: &CommitOptions,
     layer: Option<DiffId>,
 ) -> ImageConfig {
-    let created = when::rfc3339(when::now());
+    let created = time::rfc3339(time::now());
     let platform = parent.as_ref().map_or_else(Platform::host, ImageConfig::platform);
     let (mut diff_ids, mut history) =
         parent.map_or_else(Default::default, |parent| (parent.rootfs.diff_ids, parent.history));

@@ -4,9 +4,10 @@ use longshore_store::{NewImage, Prepared, Target};
 use longshore_types::{
     ImageId, Reference,
     oci::{History, ImageConfig},
+    time,
 };
 
-use crate::{Images, Result, labels, when};
+use crate::{Images, Result, labels};
 
 impl Images {
     /// Makes an image of this configuration, with all that is `prepared` for it, and names it.
@@ -27,7 +28,7 @@ impl Images {
             id: id.clone(),
             layers: config.rootfs.diff_ids.clone(),
             platform: config.platform(),
-            created: config.created.as_deref().and_then(when::parse_rfc3339).map(|time| time.0),
+            created: config.created.as_deref().and_then(time::parse_rfc3339).map(|time| time.0),
             labels: labels::allowed(&config.config.labels),
             parent,
         }));

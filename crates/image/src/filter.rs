@@ -11,7 +11,7 @@ use serde_json::Value;
 
 pub(crate) use glob::matches;
 
-use crate::when::{self, parse_timestamp};
+use longshore_types::time::{self, parse_timestamp};
 
 /// The longest filter that is read, in bytes.
 const LIMIT: usize = 1 << 20;
@@ -124,7 +124,7 @@ impl Filters {
     pub(crate) fn time(&self, name: &'static str) -> Result<Option<(i64, u32)>, FilterError> {
         match self.get(name) {
             [] => Ok(None),
-            [text] => match parse_timestamp(text, when::now()) {
+            [text] => match parse_timestamp(text, time::now()) {
                 Some(time) => Ok(Some(time)),
                 None => Err(FilterError::Time { text: text.clone() }),
             },

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use longshore_types::{
     DiffId, ImageId, Platform, Reference,
     oci::{History, ImageConfig},
+    time,
 };
 
-use crate::{Images, Result, when};
+use crate::{Images, Result};
 
 /// One step, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,7 +85,7 @@ fn steps(config: &ImageConfig, sizes: &BTreeMap<DiffId, u64>) -> Vec<HistoryStep
             }
         })
         .collect();
-    let whole = config.created.as_deref().and_then(when::parse_rfc3339).map_or(0, |time| time.0);
+    let whole = config.created.as_deref().and_then(time::parse_rfc3339).map_or(0, |time| time.0);
     while let Some(size) = size() {
         steps.push(HistoryStep { created: whole, size, ..HistoryStep::default() });
     }
@@ -93,5 +94,5 @@ fn steps(config: &ImageConfig, sizes: &BTreeMap<DiffId, u64>) -> Vec<HistoryStep
 }
 
 fn created(step: &History) -> i64 {
-    step.created.as_deref().and_then(when::parse_rfc3339).map_or(0, |time| time.0)
+    step.created.as_deref().and_then(time::parse_rfc3339).map_or(0, |time| time.0)
 }

@@ -17,6 +17,7 @@ use longshore_store::{LayerFacts, Prepared};
 use longshore_types::{
     Algorithm, DiffId, Hasher, ImageId, Kind, Platform, Progress, ProgressEvent, Reference, Status,
     oci::{ContainerConfig, ImageConfig, RootFs},
+    time,
 };
 
 use crate::{
@@ -24,7 +25,6 @@ use crate::{
     create::step,
     load::peek,
     tag::{TagError, new_tag},
-    when,
 };
 
 /// What to make of the archive.
@@ -89,7 +89,7 @@ impl Images {
         changes::apply(&mut config, &options.changes, &[])?;
         let (prepared, diff_id) = self.import_layer(archive, progress)?;
         let platform = options.platform.clone().unwrap_or_else(Platform::host);
-        let created = when::rfc3339(when::now());
+        let created = time::rfc3339(time::now());
         let comment = if options.message.is_empty() {
             format!("Imported from {}", options.source)
         } else {

@@ -43,10 +43,8 @@ mod save;
 mod search;
 mod settings;
 mod tag;
-mod time;
 pub mod unpack;
 mod view;
-mod when;
 
 use std::sync::Arc;
 

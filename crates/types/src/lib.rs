@@ -3,6 +3,7 @@
 //!
 //! Everything above uses these and nothing here does I/O. A word is added when two crates need it.
 
+pub mod container;
 mod digest;
 mod id;
 mod kind;
@@ -10,6 +11,7 @@ pub mod oci;
 pub mod platform;
 pub mod progress;
 pub mod reference;
+pub mod time;
 
 pub use digest::{Algorithm, ChainId, DiffId, Digest, DigestError, Hasher, ImageId};
 pub use id::{ContainerId, ContainerIdError};
@@ -17,3 +19,4 @@ pub use kind::Kind;
 pub use platform::{Matcher, Platform, PlatformError};
 pub use progress::{Progress, ProgressEvent, Status};
 pub use reference::{Reference, ReferenceError};
+pub use time::Timestamp;

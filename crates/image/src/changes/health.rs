@@ -3,7 +3,7 @@
 use longshore_types::oci::Healthcheck;
 
 use super::{Problem, json_words};
-use crate::when::parse_duration;
+use longshore_types::time::parse_duration;
 
 pub(super) fn parse(text: &str) -> Result<Healthcheck, Problem> {
     let mut check = Healthcheck::default();

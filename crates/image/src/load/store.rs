@@ -12,6 +12,7 @@ use longshore_store::{
 use longshore_types::{
     Algorithm, DiffId, Hasher, ImageId, Progress, ProgressEvent, Reference, Status,
     oci::media_type::{OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD},
+    time,
 };
 
 use super::{
@@ -24,7 +25,6 @@ use crate::{
     import::Hash,
     labels,
     unpack::{Job, unpack},
-    when,
 };
 
 impl Images {
@@ -229,7 +229,7 @@ impl Content {
 }
 
 fn new_image(image: &Wanted) -> NewImage {
-    let created = image.config.created.as_deref().and_then(when::parse_rfc3339);
+    let created = image.config.created.as_deref().and_then(time::parse_rfc3339);
     NewImage {
         id: image.id.clone(),
         layers: image.config.rootfs.diff_ids.clone(),

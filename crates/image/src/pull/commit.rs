@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use longshore_store::{ManifestKind, NewImage, NewManifest, Prepared, Store, Target};
-use longshore_types::{Digest, Reference};
+use longshore_types::{Digest, Reference, time};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
     fetch::Slot,
     find::{Document, Found, platform_of, prepare_document},
 };
-use crate::{Error, Images, Result, labels, spawn_blocking, time};
+use crate::{Error, Images, Result, labels, spawn_blocking};
 
 impl Images {
     /// Makes everything visible, or nothing.
@@ -133,7 +133,7 @@ fn new_image(found: &Found) -> NewImage {
         id: found.image(),
         layers: config.rootfs.diff_ids.clone(),
         platform: platform_of(config).normalized(),
-        created: config.created.as_deref().and_then(time::seconds),
+        created: config.created.as_deref().and_then(time::parse_rfc3339).map(|time| time.0),
         labels: labels::allowed(&config.config.labels),
         parent: None,
     }

@@ -1,18 +1,81 @@
 //! Times and durations as Docker's users and images write them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 #[cfg(test)]
 mod tests;
 
+/// A moment: nanoseconds since 1970 in UTC. Written as RFC 3339; the zero is Docker's "never", in the year 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// What Docker writes where nothing has happened yet.
+    pub const NEVER: Self = Self(0);
+
+    /// Now.
+    #[must_use]
+    pub fn now() -> Self {
+        let (seconds, nanos) = now();
+        Self(seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(nanos)))
+    }
+
+    /// Whole seconds since 1970.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000_000)
+    }
+
+    /// How long ago an earlier moment was; zero for a later one.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::NEVER {
+            return f.write_str("0001-01-01T00:00:00Z");
+        }
+        let nanos = u32::try_from(self.0.rem_euclid(1_000_000_000)).unwrap_or(0);
+        f.write_str(&rfc3339((self.seconds(), nanos)))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.starts_with("0001-01-01") || text.is_empty() {
+            return Ok(Self::NEVER);
+        }
+        let (seconds, nanos) = parse_rfc3339(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no RFC 3339 time")))?;
+        Ok(Self(seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(nanos))))
+    }
+}
+
 /// Now: seconds since 1970, and nanoseconds.
-pub(crate) fn now() -> (i64, u32) {
+#[must_use]
+pub fn now() -> (i64, u32) {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     (i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos())
 }
 
 /// RFC 3339 in UTC, with nanoseconds as Go writes them: no zeros at their end.
-pub(crate) fn rfc3339((seconds, nanos): (i64, u32)) -> String {
+#[must_use]
+pub fn rfc3339((seconds, nanos): (i64, u32)) -> String {
     let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = date(days);
     let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
@@ -47,7 +110,8 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// Reads RFC 3339, whole (`2006-01-02T15:04:05.999999999Z07:00`).
-pub(crate) fn parse_rfc3339(text: &str) -> Option<(i64, u32)> {
+#[must_use]
+pub fn parse_rfc3339(text: &str) -> Option<(i64, u32)> {
     let (seconds, nanos, rest) = local(text)?;
     let offset = zone(rest)?;
     (text.len() > 10).then_some((seconds - offset, nanos))
@@ -55,7 +119,8 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<(i64, u32)> {
 
 /// What `until` and `since` may be: a duration before now, RFC 3339 or its beginnings (in UTC), or seconds since
 /// 1970 with or without a fraction.
-pub(crate) fn parse_timestamp(text: &str, now: (i64, u32)) -> Option<(i64, u32)> {
+#[must_use]
+pub fn parse_timestamp(text: &str, now: (i64, u32)) -> Option<(i64, u32)> {
     if let Some(nanos) = parse_duration(text) {
         let now = i128::from(now.0) * 1_000_000_000 + i128::from(now.1) - i128::from(nanos);
         let seconds = i64::try_from(now.div_euclid(1_000_000_000)).ok()?;
@@ -140,7 +205,8 @@ fn number(text: &str, digits: usize) -> Option<(i64, &str)> {
 }
 
 /// A duration as Go writes it (`1h30m`, `-1.5s`, `100ms`, `0`), in nanoseconds.
-pub(crate) fn parse_duration(text: &str) -> Option<i64> {
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<i64> {
     let (negative, mut rest) = match text.strip_prefix(['+', '-']) {
         Some(rest) => (text.starts_with('-'), rest),
         None => (false, text),

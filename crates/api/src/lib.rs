@@ -1,0 +1,8 @@
+//! The Engine API on the wire.
+//!
+//! The newest version's form of containers is in `longshore_types::container`; here are the other documents, what
+//! differs between versions, and the codecs of streams.
+
+pub mod version;
+
+pub use version::Version;

@@ -1,0 +1,9 @@
+//! `/containers/{id}/exec` and `/exec/…`.
+
+use axum::Router;
+
+use crate::app::App;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+}

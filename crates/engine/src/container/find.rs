@@ -1,0 +1,30 @@
+//! Finding a container by what a user calls it.
+
+use super::{Container, Containers, Error, Result};
+
+impl Containers {
+    /// The container with this ID, or name, or the only one whose ID begins so; in this order, as in Docker.
+    pub fn find(&self, word: &str) -> Result<Container> {
+        let table = self.table();
+        if let Some(container) = table.get(word) {
+            return Ok(container.clone());
+        }
+        let none = || Error::NoSuchContainer { word: word.into() };
+        let name = word.strip_prefix('/').unwrap_or(word);
+        if name.is_empty() {
+            return Err(none());
+        }
+        if let Some(container) = table.values().find(|container| container.0.record.borrow().name == name) {
+            return Ok(container.clone());
+        }
+        let mut matches = table
+            .range(word.to_owned()..)
+            .take_while(|(id, _)| id.starts_with(word))
+            .map(|(_, container)| container);
+        match (matches.next(), matches.next()) {
+            (Some(container), None) => Ok(container.clone()),
+            (Some(_), Some(_)) => Err(Error::Ambiguous { prefix: word.into() }),
+            (None, _) => Err(none()),
+        }
+    }
+}

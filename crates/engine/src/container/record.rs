@@ -1,0 +1,49 @@
+//! What is kept of a container.
+
+use longshore_types::{
+    ContainerId, DiffId, ImageId, Platform, Timestamp,
+    container::{Config, HostConfig, MountPoint, NetworkingConfig},
+};
+use serde::{Deserialize, Serialize};
+
+use super::State;
+
+/// A container: all that is known of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// 64 hexadecimal digits.
+    pub id: ContainerId,
+    /// Without the slash that Docker shows before it.
+    pub name: String,
+    pub created: Timestamp,
+    pub image: Image,
+    /// As asked for, with what the image says filled in.
+    pub config: Config,
+    /// As asked for, with the daemon's defaults filled in.
+    pub host: HostConfig,
+    /// The networks as asked for and, while it runs, as they are.
+    pub networking: NetworkingConfig,
+    /// In the order of their destinations.
+    pub mounts: Vec<MountPoint>,
+    /// The snapshot that is its root, in the store.
+    pub snapshot: u64,
+    pub state: State,
+}
+
+/// What a container was made from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Image {
+    pub id: ImageId,
+    pub platform: Platform,
+    /// Lowest first.
+    pub layers: Vec<DiffId>,
+}
+
+impl Record {
+    /// The program and its arguments: entrypoint, then command.
+    #[must_use]
+    pub fn command(&self) -> Vec<&str> {
+        let entrypoint = self.config.entrypoint.iter().flatten();
+        entrypoint.chain(self.config.cmd.iter().flatten()).map(String::as_str).collect()
+    }
+}

@@ -1,0 +1,15 @@
+-- What there is. Each record is the JSON of a type of this crate, named behind it.
+CREATE TABLE containers (
+    id     TEXT PRIMARY KEY,
+    name   TEXT NOT NULL UNIQUE,
+    record TEXT NOT NULL -- container::Record
+) STRICT, WITHOUT ROWID;
+CREATE TABLE volumes (
+    name   TEXT PRIMARY KEY,
+    record TEXT NOT NULL -- volume::Record
+) STRICT, WITHOUT ROWID;
+CREATE TABLE networks (
+    id     TEXT PRIMARY KEY,
+    name   TEXT NOT NULL UNIQUE,
+    record TEXT NOT NULL -- network::Record
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,21 @@
+//! Containers and what they need: their life, execs, volumes, networks, logs, events.
+//!
+//! Services are cheap to clone, and each holds only what it uses; there is no object that has them all. Nothing
+//! here knows HTTP or versions of an API: what comes in and goes out are the words of `longshore_types`.
+//!
+//! # Rules
+//!
+//! * A container exists if and only if its row in `engine.db` does.
+//! * What runs is asked of its monitor, not remembered: the daemon may be killed at any time.
+//! * Work that blocks is done on threads that may, never on the event loop's.
+
+pub mod container;
+pub mod db;
+pub mod event;
+
+/// An error with its causes, in one line.
+#[must_use]
+pub fn line(error: &dyn std::error::Error) -> String {
+    let chain = std::iter::successors(Some(error), |&error| error.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
