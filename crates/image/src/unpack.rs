@@ -49,8 +49,6 @@ pub struct Job<'j> {
     /// Takes the bytes as they come. Those that it has already are read from there, and the source goes on behind
     /// them.
     pub keep: Option<Ingest>,
-    /// Whether what was kept becomes a blob; else it was only for the next attempt.
-    pub keep_blob: bool,
     /// A blob that the layer is being read from, and that may go on to hold it.
     pub form: Option<Form>,
     /// The media type of the bytes, if somebody said so.
@@ -78,7 +76,6 @@ impl Job<'_> {
         Self {
             name: name.into(),
             keep: None,
-            keep_blob: true,
             form: None,
             media_type: None,
             expected: None,
@@ -124,13 +121,6 @@ pub fn unpack(store: &Store, source: impl BufRead, mut job: Job<'_>) -> Result<U
         }
         return Err(Error::DiffId { layer: job.name, expected: expected.clone(), found: diff_id });
     }
-    let blob = match blob {
-        Some(blob) if !job.keep_blob => {
-            blob.discard()?;
-            None
-        }
-        blob => blob,
-    };
     let mut facts = LayerFacts {
         bytes: applied.bytes,
         inodes: applied.inodes,

@@ -12,7 +12,10 @@ use std::{os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Duration};
 
 use longshore_types::DiffId;
 use rusqlite::{Connection, OptionalExtension};
-use rustix::fs::{Gid, Mode, Uid};
+use rustix::{
+    fs::{Gid, Mode, Uid},
+    io::Errno,
+};
 
 use crate::{
     db,
@@ -25,6 +28,9 @@ use crate::{
     overlay::{self, Access, Stack},
     root::{Inner, Store},
 };
+
+/// What marks a directory that hides what lies below it (kernel: `Documentation/filesystems/overlayfs.rst`).
+const OPAQUE: &str = "trusted.overlay.opaque";
 
 /// A writable layer on a stack of layers.
 #[derive(Debug)]
@@ -133,7 +139,8 @@ impl Inner {
         Ok(())
     }
 
-    /// The directories of layers, topmost first, relative to `layers/`.
+    /// The directories of layers, topmost first, relative to `layers/`. What lies below a layer whose root is opaque
+    /// is left out: overlay merges the roots of its layers whatever they are marked with.
     fn lower(&self, layers: &[DiffId]) -> Result<Vec<String>> {
         self.db.read(|connection| {
             let mut lower = Vec::with_capacity(layers.len());
@@ -142,12 +149,32 @@ impl Inner {
                 let layer = layer.ok_or_else(|| Error::NoSuchLayer { diff_id: diff_id.clone() })?;
                 let name = format!("{}/fs", layer.id);
                 // The same directory twice would be refused; the upper one hides all of the lower.
-                if !lower.contains(&name) {
-                    lower.push(name);
+                if lower.contains(&name) {
+                    continue;
+                }
+                let is_opaque = self.is_opaque(&name)?;
+                lower.push(name);
+                if is_opaque {
+                    break;
                 }
             }
             Ok(lower)
         })
+    }
+}
+
+impl Inner {
+    /// Whether a layer hides everything below it.
+    fn is_opaque(&self, name: &str) -> Result<bool> {
+        let path = self.dirs.layers.join(name);
+        let mut value = [0; 8];
+        match rustix::fs::lgetxattr(&path, OPAQUE, &mut value) {
+            Ok(length) => Ok(value.get(..length) == Some(b"y")),
+            Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => Ok(false),
+            // The mount says what is wrong with it.
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(error).at("read the marks of", path),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Deleting: into the trash at once, off the disk later.
 //!
-//! Something is removed by a rename into `trash/`, which takes microseconds whatever its size. A thread deletes
-//! what is there. Trees in the trash were made by images and containers: nothing in them is followed, and a
-//! descriptor is held for each level, up to a depth; what is deeper is moved up into the trash first.
+//! Something is removed by a rename into `trash/`, which takes microseconds whatever its size. Threads delete
+//! what is there; one that has nothing to do is given a directory out of the tree that another is busy with.
+//! Trees in the trash were made by images and containers: nothing in them is followed, and a descriptor is held
+//! for each level, up to a depth; what is deeper is moved up into the trash first.
 
 use std::{
     collections::VecDeque,
@@ -13,7 +14,7 @@ use std::{
     },
     sync::{
         Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
 };
@@ -32,11 +33,13 @@ use crate::{
 
 /// Levels of a tree that are held open at once.
 const DEPTH: usize = 64;
+/// Threads that delete. The kernel's part of it is most of the work, and two take little from who waits for it.
+const WORKERS: usize = 2;
 
 #[derive(Debug)]
 pub(crate) struct Trash {
     shared: Arc<Shared>,
-    worker: Mutex<Option<JoinHandle<()>>>,
+    workers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
@@ -46,12 +49,14 @@ struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
     next: AtomicU64,
+    /// Workers that wait for a name.
+    idle: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     names: VecDeque<String>,
-    /// Names given to the worker and not yet finished, with those in `names`.
+    /// Names given to the workers and not yet finished, with those in `names`.
     open: usize,
     stop: bool,
     /// The first failure since somebody asked.
@@ -60,9 +65,9 @@ struct Queue {
 
 impl Trash {
     pub(crate) fn new(dirs: Arc<Dirs>) -> Self {
-        let shared =
-            Shared { dirs, queue: Mutex::default(), changed: Condvar::new(), next: AtomicU64::new(1) };
-        Self { shared: Arc::new(shared), worker: Mutex::default() }
+        let (queue, changed) = (Mutex::default(), Condvar::new());
+        let shared = Shared { dirs, queue, changed, next: AtomicU64::new(1), idle: AtomicUsize::new(0) };
+        Self { shared: Arc::new(shared), workers: Mutex::default() }
     }
 
     /// Queues everything that is in the trash already; says how many names that was.
@@ -106,17 +111,14 @@ impl Trash {
     }
 
     fn queue(&self, name: String) {
-        let mut queue = guard(&self.shared.queue);
-        queue.names.push_back(name);
-        queue.open += 1;
-        self.shared.changed.notify_all();
-        drop(queue);
-        let mut worker = guard(&self.worker);
-        if worker.is_none() {
+        self.shared.queue(name);
+        let mut workers = guard(&self.workers);
+        while workers.len() < WORKERS {
             let shared = Arc::clone(&self.shared);
             let thread = std::thread::Builder::new().name("store-trash".to_owned());
             // Without a thread the trash stays until the next open, or the next name.
-            *worker = thread.spawn(move || shared.work()).ok();
+            let Ok(worker) = thread.spawn(move || shared.work()) else { break };
+            workers.push(worker);
         }
     }
 }
@@ -126,13 +128,25 @@ impl Drop for Trash {
     fn drop(&mut self) {
         guard(&self.shared.queue).stop = true;
         self.shared.changed.notify_all();
-        if let Some(worker) = guard(&self.worker).take() {
+        for worker in guard(&self.workers).drain(..) {
             worker.join().ok();
         }
     }
 }
 
 impl Shared {
+    fn queue(&self, name: String) {
+        let mut queue = guard(&self.queue);
+        queue.names.push_back(name);
+        queue.open += 1;
+        self.changed.notify_all();
+    }
+
+    /// Whether somebody waits for something to delete.
+    fn is_wanted(&self) -> bool {
+        self.idle.load(Ordering::Relaxed) > 0
+    }
+
     fn work(&self) {
         let mut queue = guard(&self.queue);
         loop {
@@ -140,7 +154,9 @@ impl Shared {
                 return;
             }
             let Some(name) = queue.names.pop_front() else {
+                self.idle.fetch_add(1, Ordering::Relaxed);
                 queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                self.idle.fetch_sub(1, Ordering::Relaxed);
                 continue;
             };
             drop(queue);
@@ -174,7 +190,8 @@ struct Level {
     directories: Vec<CString>,
 }
 
-/// Deletes one tree. Directories below [`DEPTH`] are moved to the trash, and their new names to `moved`.
+/// Deletes one tree. Directories below [`DEPTH`] are moved to the trash, and their new names to `moved`. So are
+/// others that a worker without work can have: those are queued.
 fn tree(
     from: BorrowedFd<'_>,
     name: &[u8],
@@ -200,14 +217,23 @@ fn tree(
         if rustix::fs::unlinkat(&level.fd, &name, AtFlags::REMOVEDIR).is_ok() {
             continue;
         }
-        if depth < DEPTH {
-            let below = enter(level.fd.as_fd(), name)?;
-            levels.push(below);
-        } else {
+        let deep = depth >= DEPTH;
+        if deep || (shared.is_wanted() && !level.directories.is_empty()) {
             let new = shared.next.fetch_add(1, Ordering::Relaxed).to_string();
-            rustix::fs::renameat(&level.fd, &name, &shared.dirs.trash, &new)?;
-            moved.push_back(new.into_bytes());
+            match rustix::fs::renameat(&level.fd, &name, &shared.dirs.trash, &new) {
+                Ok(()) if deep => moved.push_back(new.into_bytes()),
+                Ok(()) => shared.queue(new),
+                Err(error) if deep => return Err(error),
+                // The trash has no room for a name.
+                Err(_) => {
+                    let below = enter(level.fd.as_fd(), name)?;
+                    levels.push(below);
+                }
+            }
+            continue;
         }
+        let below = enter(level.fd.as_fd(), name)?;
+        levels.push(below);
     }
 }
 

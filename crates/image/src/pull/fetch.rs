@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use longshore_archive::compress::Decoder;
 use longshore_registry::{Observer, Repository};
 use longshore_store::{Form, FormKind, Ingest, Store};
 use longshore_types::{DiffId, Digest, oci::Descriptor};
@@ -115,7 +116,6 @@ impl Layer {
         Job {
             media_type: Some(self.descriptor.media_type.clone()),
             expected: Some(self.key.diff_id.clone()),
-            keep_blob: self.images.store().options().keep_compressed,
             ..Job::new(self.descriptor.digest.short(), &self.images.settings().limits)
         }
     }
@@ -165,6 +165,7 @@ impl Layer {
         let offset = ingest.offset();
         let (sender, reader) = channel::channel();
         let (store, mut job, teller) = (self.images.store().clone(), self.job(), pilot.teller());
+        let images = self.images.clone();
         job.keep = Some(ingest);
         let unpacking = tokio::spawn(spawn_blocking(move || {
             let step = Steps::default();
@@ -181,7 +182,7 @@ impl Layer {
                 }
             };
             let job = Job { progress: Some(&progress), ..job };
-            Ok(unpack(&store, reader, job)?)
+            slim(&images, unpack(&store, reader, job)?)
         }));
         let teller = pilot.teller();
         let pumped = tokio::select! {
@@ -242,4 +243,25 @@ impl Steps {
         }
         due
     }
+}
+
+/// Where compressed forms are not kept: has a recipe in its place. What cannot be made again from one stays.
+fn slim(images: &Images, mut unpacked: Unpacked) -> Result<Unpacked> {
+    if images.store().options().keep_compressed {
+        return Ok(unpacked);
+    }
+    let Some(blob) = unpacked.blob.take() else { return Ok(unpacked) };
+    let source = BufReader::with_capacity(READ, blob.reader()?);
+    let read =
+        |source| Error::Unpack(unpack::Error::Read { layer: blob.digest().short().to_owned(), source });
+    let tar = Decoder::new(source, unpacked.compression, &images.settings().limits).map_err(read)?;
+    let Some((recipe, form)) = images.record(tar, &unpacked.layer)? else {
+        unpacked.blob = Some(blob);
+        return Ok(unpacked);
+    };
+    unpacked.layer.add_form(form.clone())?;
+    unpacked.facts.forms.push(form);
+    unpacked.blob = Some(recipe);
+    blob.discard()?;
+    Ok(unpacked)
 }

@@ -82,6 +82,18 @@ fn hundreds_of_layers_are_mounted() {
 }
 
 #[test]
+fn a_layer_with_an_opaque_root_hides_all_below_it() {
+    let bed = Bed::new();
+    let store = bed.store();
+    let layers = stack(&store, 3);
+    let middle = store.layer_path(&store.layer(&layers[1]).unwrap().unwrap());
+    rustix::fs::lsetxattr(&middle, "trusted.overlay.opaque", b"y", rustix::fs::XattrFlags::empty()).unwrap();
+    let mount = store.mount_layers(&layers).unwrap();
+    // A file of each layer that is seen, and the one that all have.
+    assert_eq!(fs::read_dir(path(mount.as_fd())).unwrap().count(), 3);
+}
+
+#[test]
 fn hundreds_of_layers_are_mounted_on_an_older_kernel() {
     let bed = Bed::new();
     let store = opened(&bed, true);
