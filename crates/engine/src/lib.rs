@@ -9,9 +9,13 @@
 //! * What runs is asked of its monitor, not remembered: the daemon may be killed at any time.
 //! * Work that blocks is done on threads that may, never on the event loop's.
 
+pub mod attach;
 pub mod container;
 pub mod db;
 pub mod event;
+pub mod log;
+pub mod monitor;
+mod ready;
 
 /// An error with its causes, in one line.
 #[must_use]

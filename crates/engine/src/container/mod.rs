@@ -21,6 +21,7 @@ pub use record::{Image, Record};
 pub use state::{Phase, State};
 
 use crate::{
+    attach::Lobby,
     db::{Db, Table},
     event::Events,
 };
@@ -59,6 +60,7 @@ struct Shared {
     record: watch::Sender<Arc<Record>>,
     data_dir: PathBuf,
     state_dir: PathBuf,
+    lobby: Lobby,
 }
 
 impl Containers {
@@ -115,6 +117,7 @@ impl Container {
             state_dir: below(&settings.exec_root),
             id,
             record: watch::Sender::new(Arc::new(record)),
+            lobby: Lobby::default(),
         }))
     }
 
@@ -146,6 +149,12 @@ impl Container {
     #[must_use]
     pub fn state_dir(&self) -> &Path {
         &self.0.state_dir
+    }
+
+    /// Who waits to be attached to it.
+    #[must_use]
+    pub fn lobby(&self) -> &Lobby {
+        &self.0.lobby
     }
 
     /// A new connection to its monitor. Blocks, for microseconds.

@@ -1,10 +1,10 @@
 use std::{
     collections::VecDeque,
     io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
 };
 
-use super::{ControlError, connect_to};
+use super::{ControlError, Input, connect_to};
 use crate::{
     monitor,
     plan::ProcessPlan,
@@ -227,6 +227,23 @@ impl Control {
         }
     }
 
+    /// Another way to the same connection, to send the init's input by. With it `self` does not block any
+    /// more: only [`Control::try_next`] may be called then.
+    pub fn split_input(&self) -> Result<Input, ControlError> {
+        let split = || {
+            let socket = rustix::io::fcntl_dupfd_cloexec(&self.socket, 3)?;
+            rustix::io::ioctl_fionbio(&socket, true)?;
+            Ok(Input { socket })
+        };
+        split().map_err(|errno: rustix::io::Errno| ControlError::Connect { source: errno.into() })
+    }
+
+    /// Makes the connection non-blocking: only [`Control::try_next`] may be called then.
+    pub fn set_nonblocking(&self) -> Result<(), ControlError> {
+        rustix::io::ioctl_fionbio(&self.socket, true)
+            .map_err(|errno| ControlError::Connect { source: errno.into() })
+    }
+
     fn done(&mut self, request: &Request) -> Result<(), ControlError> {
         match self.request(request, &[])? {
             (Reply::Done, _) => Ok(()),
@@ -280,12 +297,20 @@ impl Control {
                 Reply::ExecExited(status) => Event::ExecExited(status),
                 Reply::Dropped(reason) => Event::Dropped(reason),
                 Reply::Refused(refusal) => return Err(ControlError::Refused(refusal)),
+                // The answer to what an [`Input`] sent.
+                Reply::Done => return Ok(()),
                 other => return Err(unexpected(&other)),
             },
             kind => return Err(ControlError::Unexpected { what: format!("{kind:?}") }),
         };
         self.events.push_back(event);
         Ok(())
+    }
+}
+
+impl AsRawFd for Control {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
     }
 }
 
@@ -303,7 +328,7 @@ fn unexpected(reply: &Reply) -> ControlError {
 }
 
 /// A monitor that ends takes its side of the connection with it.
-fn gone(error: WireError) -> ControlError {
+pub(super) fn gone(error: WireError) -> ControlError {
     use io::ErrorKind::{BrokenPipe, ConnectionReset};
     match &error {
         WireError::Io { source, .. } if matches!(source.kind(), BrokenPipe | ConnectionReset) => {

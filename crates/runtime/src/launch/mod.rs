@@ -11,6 +11,7 @@
 
 mod control;
 mod error;
+mod input;
 mod start;
 
 use std::{
@@ -22,6 +23,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 pub use control::{Connection, Control, Event, Exec, connect};
 pub use error::{ControlError, LaunchError};
+pub use input::Input;
 
 use crate::{
     plan::Plan,

@@ -10,7 +10,7 @@ pub const MAX_FDS: usize = 32;
 /// The largest chunk of input or output in one message, in bytes.
 pub const MAX_DATA: usize = 32 << 10;
 /// Connections that a monitor serves at once.
-pub const MAX_CLIENTS: usize = 64;
+pub const MAX_CLIENTS: usize = 512;
 /// Connections that have not sent their request yet, which the spawner keeps open.
 pub const MAX_PENDING: usize = 256;
 /// Exec processes of one container at once.
