@@ -1,5 +1,5 @@
 #!/bin/sh
-# usage: bench.sh [--only runtimes|launch|images] [OPTION...]
+# usage: bench.sh [--only runtimes|launch|images|api] [OPTION...]
 # Builds the release binaries and measures them beside the floor and their peers. The options are
 # those of the benchmark programs, as --rounds N.
 set -eu
@@ -19,6 +19,10 @@ if wants runtimes; then
 fi
 if wants launch; then
     "$bin/launch" --runtime "$bin/longshore-runtime" "$@"
+fi
+if wants api; then
+    cargo build --release -p longshore-daemon
+    "$bin/api" "$@"
 fi
 if wants images; then
     scripts/bench-images.sh "$target/bench-images"

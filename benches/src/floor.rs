@@ -14,7 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use longshore_runtime::seccomp::Filter;
+use longshore_runtime::{
+    cgroup::{Layout, Version},
+    defaults::identity,
+    seccomp::{self as filter, Filter},
+};
 use longshore_sys::{
     capability,
     clone::{Cloned, clone3, flags},
@@ -75,6 +79,23 @@ const DEVICE_RULES: [&str; 11] = [
 ];
 
 impl Floor {
+    /// The floor of this host for a default container: its hierarchies, the default filter.
+    pub fn of_host(host: &Layout, lower: PathBuf, scratch: PathBuf, network: bool) -> io::Result<Self> {
+        let (mut cgroups, mut unified) = (Vec::new(), None);
+        for hierarchy in host.hierarchies() {
+            let directory = hierarchy.mountpoint.join("longshore-floor");
+            match hierarchy.version {
+                Version::V1 => cgroups.push(directory),
+                Version::V2 => unified = Some(directory),
+            }
+        }
+        let profile =
+            identity::spec("", &[], identity::Host::default()).linux.and_then(|linux| linux.seccomp);
+        let filter = profile.map(|profile| filter::compile(&profile)).transpose();
+        let filter = filter.map_err(io::Error::other)?.flatten();
+        Ok(Self { lower, scratch, filter, cgroups, unified, network })
+    }
+
     /// Runs `args` once in a container that is made and removed.
     pub fn run(&self, args: &[CString]) -> io::Result<Times> {
         let start = Instant::now();

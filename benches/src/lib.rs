@@ -8,7 +8,9 @@ pub mod disk;
 pub mod engine;
 pub mod floor;
 pub mod limit;
+pub mod served;
 pub mod usage;
+pub mod wire;
 
 use std::{fmt::Write, time::Duration};
 

@@ -57,11 +57,30 @@ pub fn tree(pid: i32) -> Vec<i32> {
 }
 
 /// Resident bytes of a process.
-fn resident(pid: i32) -> u64 {
+#[must_use]
+pub fn resident(pid: i32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     kilobytes.unwrap_or(0) * 1024
+}
+
+/// How often the threads of a process were given a processor: what it woke up for.
+#[must_use]
+pub fn wake_ups(pid: i32) -> u64 {
+    let mut sum = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+        let text = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+        let switches = text.lines().filter_map(|line| line.split_once("voluntary_ctxt_switches:"));
+        sum += switches.filter_map(|(_, count)| count.trim().parse::<u64>().ok()).sum::<u64>();
+    }
+    sum
+}
+
+/// How many files a process has open.
+#[must_use]
+pub fn open_files(pid: i32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().count()
 }
 
 /// Watches the memory of process trees; stops when dropped.

@@ -20,11 +20,10 @@ use std::{
 
 use longshore_benches::{Samples, bundle::Bundle, disk::Disk, floor::Floor, table};
 use longshore_runtime::{
-    cgroup::{Driver, Layout, Version},
+    cgroup::{Driver, Layout},
     defaults::identity,
     launch::{Control, Event, Launched, Launcher, Request},
     plan::{self, Options, Plan},
-    seccomp,
     spec::NamespaceKind,
     wire::{FdRole, Io, LogSink, Stdin, Target},
 };
@@ -82,25 +81,7 @@ impl Bench {
         let scratch = disk.path().join("scratch");
         fs::create_dir_all(&scratch)?;
         let host = Layout::detect()?;
-        let mut v1 = Vec::new();
-        let mut unified = None;
-        for hierarchy in host.hierarchies() {
-            let directory = hierarchy.mountpoint.join("longshore-floor");
-            match hierarchy.version {
-                Version::V1 => v1.push(directory),
-                Version::V2 => unified = Some(directory),
-            }
-        }
-        let profile =
-            identity::spec("", &[], identity::Host::default()).linux.and_then(|linux| linux.seccomp);
-        let floor = Floor {
-            lower: bundle.path.join("rootfs"),
-            scratch,
-            filter: profile.map(|profile| seccomp::compile(&profile)).transpose()?.flatten(),
-            cgroups: v1,
-            unified,
-            network: false,
-        };
+        let floor = Floor::of_host(&host, bundle.path.join("rootfs"), scratch, false)?;
         Ok(Self { work, run, bundle, host, launcher, floor })
     }
 
