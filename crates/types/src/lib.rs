@@ -5,6 +5,7 @@
 
 pub mod container;
 mod digest;
+pub mod filter;
 mod id;
 mod kind;
 pub mod oci;
@@ -14,6 +15,7 @@ pub mod reference;
 pub mod time;
 
 pub use digest::{Algorithm, ChainId, DiffId, Digest, DigestError, Hasher, ImageId};
+pub use filter::Filters;
 pub use id::{ContainerId, ContainerIdError};
 pub use kind::Kind;
 pub use platform::{Matcher, Platform, PlatformError};
