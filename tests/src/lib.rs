@@ -23,6 +23,7 @@ pub mod images;
 mod invocation;
 mod keeper;
 pub mod ledger;
+pub mod longshored;
 pub mod mountinfo;
 pub mod racer;
 pub mod registry;

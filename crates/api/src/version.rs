@@ -50,8 +50,9 @@ impl FromStr for Version {
             return Err(VersionError::Form(text.into()));
         }
         // Longer than any number is as good as any large one.
-        let mut numbers =
-            text.split('.').map(|digits| if digits.is_empty() { 0 } else { digits.parse().unwrap_or(u16::MAX) });
+        let mut numbers = text
+            .split('.')
+            .map(|digits| if digits.is_empty() { 0 } else { digits.parse().unwrap_or(u16::MAX) });
         let (major, minor) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
         match (major, Self(minor)) {
             (0, _) => Err(VersionError::TooOld(text.into())),

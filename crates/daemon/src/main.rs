@@ -2,13 +2,26 @@
 
 mod app;
 mod http;
+mod listen;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use clap::Parser;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
-use crate::app::App;
+use crate::{
+    app::App,
+    listen::{Address, Group, Listener},
+};
+
+/// The socket of `unix://` alone.
+const SOCKET: &str = "/run/longshore/longshore.sock";
+/// How long requests under way have to be answered when the daemon ends.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What the command line says.
 #[derive(Debug, Parser)]
@@ -20,25 +33,53 @@ struct Flags {
     /// Where what lasts until the next boot is kept
     #[arg(long, default_value = "/run/longshore")]
     exec_root: PathBuf,
+    /// Where to write this process's ID
+    #[arg(short, long)]
+    pidfile: Option<PathBuf>,
+    /// Settings as JSON
+    #[arg(long, default_value = "/etc/longshore/daemon.json")]
+    config_file: PathBuf,
+    /// Group of the Unix socket
+    #[arg(short = 'G', long)]
+    group: Option<String>,
     /// Sockets to listen on
-    #[arg(short = 'H', long = "host", default_value = "unix:///run/longshore/longshore.sock")]
+    #[arg(short = 'H', long = "host", default_value = "unix://")]
     hosts: Vec<String>,
 }
 
 fn main() -> anyhow::Result<()> {
     let flags = Flags::parse();
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(flags))
+    let group = flags.group.clone().map_or(Group::Default, Group::Named);
+    let listener = |host: &String| -> anyhow::Result<Listener> {
+        match Address::parse(host, false, SOCKET)? {
+            Address::Unix(path) => Ok(Listener::unix(&path, &group)?),
+            Address::Tcp(_) | Address::Inherited(_) => anyhow::bail!("cannot listen on {host}"),
+        }
+    };
+    let listeners = flags.hosts.iter().map(listener).collect::<anyhow::Result<Vec<_>>>()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build()?;
+    let served = runtime.block_on(serve(flags, listeners));
+    // What still blocks a thread ends with the process.
+    runtime.shutdown_background();
+    served
 }
 
-async fn serve(flags: Flags) -> anyhow::Result<()> {
+async fn serve(flags: Flags, listeners: Vec<Listener>) -> anyhow::Result<()> {
+    let end = watch::Sender::new(false);
     let own = std::env::current_exe().context("find this program")?;
     let runtime = own.with_file_name("longshore-runtime");
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let app = App::open(&flags.data_root, &flags.exec_root, runtime).await?;
-    let host = flags.hosts.first().context("no socket to listen on")?;
-    let path = host.strip_prefix("unix://").with_context(|| format!("cannot listen on {host}"))?;
-    let listener = tokio::net::UnixListener::bind(path).with_context(|| format!("listen on {path}"))?;
-    axum::serve(listener, http::router(app)).await?;
-    Ok(())
+    for host in &flags.hosts {
+        tracing::info!("API listen on {host}");
+    }
+    let ended = end.subscribe();
+    let serving = tokio::spawn(listen::serve(listeners, None, http::router(app), ended, GRACE));
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("ending: SIGTERM"),
+        _ = interrupt.recv() => tracing::info!("ending: SIGINT"),
+    }
+    end.send_replace(true);
+    Ok(serving.await??)
 }

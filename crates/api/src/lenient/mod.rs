@@ -23,8 +23,8 @@ pub enum ReadError {
     Syntax(serde_json::Error),
     #[error("unexpected content after JSON")]
     Trailing,
-    #[error("invalid JSON: {path}: {source}")]
-    Field { path: String, source: serde_json::Error },
+    #[error("invalid JSON: {path}: {error}")]
+    Field { path: String, error: serde_json::Error },
     #[error("invalid JSON: {0}")]
     Document(serde_json::Error),
 }
@@ -38,8 +38,8 @@ pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, ReadError> {
 pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, ReadError> {
     serde_path_to_error::deserialize(Lenient(value)).map_err(|error| {
         let path = error.path().to_string();
-        let source = error.into_inner();
-        if path == "." { ReadError::Document(source) } else { ReadError::Field { path, source } }
+        let error = error.into_inner();
+        if path == "." { ReadError::Document(error) } else { ReadError::Field { path, error } }
     })
 }
 
@@ -99,7 +99,8 @@ mod tests {
     fn null_is_the_empty_value_everywhere() {
         let all = r#"{"Image":null,"Tty":null,"Env":null,"Volumes":null,"Host":null}"#;
         assert_eq!(read(all), Outer::default());
-        let inside = read(r#"{"Env":[null,"a"],"Volumes":{"/x":null},"Host":{"Memory":null,"NanoCpus":null}}"#);
+        let inside =
+            read(r#"{"Env":[null,"a"],"Volumes":{"/x":null},"Host":{"Memory":null,"NanoCpus":null}}"#);
         assert_eq!(inside.env, ["", "a"]);
         assert_eq!(inside.volumes["/x"], Inner::default());
         assert_eq!(read("null"), Outer::default());
@@ -124,7 +125,9 @@ mod tests {
             assert!(message.starts_with(&format!("invalid JSON: Host.{field}: invalid ")), "{message}");
         }
         assert!(refused("[1]").starts_with("invalid JSON: "));
-        assert!(refused(r#"{"Memory":1e999,"Host":{"Memory":1e999}}"#).starts_with("invalid JSON: number out of"));
+        assert!(
+            refused(r#"{"Memory":1e999,"Host":{"Memory":1e999}}"#).starts_with("invalid JSON: number out of")
+        );
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! What a request that failed is answered with: a status and Docker's `{"message": …}`.
 
 use axum::{
-    Json,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use longshore_api::ErrorResponse;
 use longshore_types::Kind;
-use serde_json::json;
 
 /// A request that failed.
 #[derive(Clone, Debug)]
@@ -42,7 +41,7 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        (self.status, Json(json!({ "message": self.message }))).into_response()
+        (self.status, axum::Json(ErrorResponse { message: self.message })).into_response()
     }
 }
 
@@ -57,4 +56,15 @@ macro_rules! failures {
     };
 }
 
-failures!(longshore_engine::container::Error, longshore_engine::db::DbError, longshore_image::Error);
+failures!(
+    longshore_engine::container::Error,
+    longshore_engine::db::DbError,
+    longshore_image::Error,
+    longshore_types::filter::FilterError,
+);
+
+impl From<longshore_api::lenient::ReadError> for Failure {
+    fn from(error: longshore_api::lenient::ReadError) -> Self {
+        Self::bad(longshore_engine::line(&error))
+    }
+}

@@ -1,20 +1,31 @@
 //! The routes. One folder is one resource, one file one operation; what they have in common is here.
 
+#[allow(dead_code, reason = "not every part is used by a route yet")]
+mod body;
 mod container;
 mod distribution;
 mod error;
 mod event;
 mod exec;
+mod front;
+#[allow(dead_code, reason = "not every part is used by a route yet")]
+mod hijack;
 mod image;
 mod network;
+mod path;
 mod plugin;
+#[allow(dead_code, reason = "not every part is used by a route yet")]
+mod query;
 mod swarm;
 mod system;
+#[allow(dead_code, reason = "not every part is used by a route yet")]
+mod version;
 mod volume;
 
 use axum::Router;
 
 use crate::app::App;
+pub(crate) use front::answer;
 
 /// All routes, without the version in front.
 pub(crate) fn router(app: App) -> Router {
@@ -29,10 +40,6 @@ pub(crate) fn router(app: App) -> Router {
         .merge(swarm::routes())
         .merge(system::routes())
         .merge(volume::routes())
-        .fallback(page_not_found)
+        .fallback(async || front::page_not_found())
         .with_state(app)
-}
-
-async fn page_not_found() -> error::Failure {
-    error::Failure::new(axum::http::StatusCode::NOT_FOUND, "page not found")
 }

@@ -1,12 +1,15 @@
-use axum::http::{HeaderName, header};
-use longshore_api::Version;
+use axum::http::{HeaderName, HeaderValue, header};
 
-/// Says that the daemon is there, and what it speaks.
-pub(super) async fn ping() -> ([(HeaderName, String); 3], &'static str) {
+/// What a client learns from a ping besides the headers of every answer.
+pub(super) async fn ping() -> ([(HeaderName, HeaderValue); 5], &'static str) {
+    let fixed = HeaderValue::from_static;
     let headers = [
-        (HeaderName::from_static("api-version"), Version::NEWEST.to_string()),
-        (HeaderName::from_static("ostype"), "linux".into()),
-        (header::CACHE_CONTROL, "no-cache, no-store, must-revalidate".into()),
+        // The classic builder: clients ask this engine to build, without sessions.
+        (HeaderName::from_static("builder-version"), fixed("1")),
+        (header::CACHE_CONTROL, fixed("no-cache, no-store, must-revalidate")),
+        (header::PRAGMA, fixed("no-cache")),
+        (HeaderName::from_static("swarm"), fixed("inactive")),
+        (header::CONTENT_TYPE, fixed("text/plain; charset=utf-8")),
     ];
     (headers, "OK")
 }
