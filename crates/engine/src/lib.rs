@@ -16,6 +16,7 @@ pub mod event;
 pub mod log;
 pub mod monitor;
 mod ready;
+pub mod spec;
 
 /// An error with its causes, in one line.
 #[must_use]
