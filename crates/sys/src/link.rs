@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
 
 use crate::check;
@@ -25,4 +25,33 @@ pub fn loopback_up() -> io::Result<()> {
     // SAFETY: the request reads an `ifreq`.
     check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) }.into())?;
     Ok(())
+}
+
+/// `ETHTOOL_GLINK`.
+const GET_LINK: u32 = 0xa;
+
+/// `struct ethtool_value`.
+#[repr(C)]
+#[derive(Debug)]
+struct EthtoolValue {
+    command: u32,
+    data: u32,
+}
+
+/// Whether the interface `name` has a carrier, in the network namespace of `socket`, which may be of any kind. A
+/// change of it that is still to be worked off by the kernel is worked off first (since Linux 6.7).
+pub fn carrier(socket: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
+    let mut value = EthtoolValue { command: GET_LINK, data: 0 };
+    // SAFETY: all-zero bytes are a valid `ifreq`.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    if name.len() >= request.ifr_name.len() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from.cast_signed();
+    }
+    request.ifr_ifru.ifru_data = (&raw mut value).cast();
+    // SAFETY: the request reads an `ifreq` and reads and writes the `ethtool_value` that it points to; both outlive it.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL, &raw mut request) }.into())?;
+    Ok(value.data != 0)
 }
