@@ -6,6 +6,8 @@
 pub mod error;
 pub mod lenient;
 pub mod stream;
+pub mod archive;
+pub mod stats;
 pub mod version;
 
 pub use error::ErrorResponse;

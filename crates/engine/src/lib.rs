@@ -10,13 +10,18 @@
 //! * Work that blocks is done on threads that may, never on the event loop's.
 
 pub mod attach;
+pub mod changes;
 pub mod container;
+pub mod copy;
 pub mod db;
 pub mod event;
 pub mod log;
 pub mod monitor;
 mod ready;
 pub mod spec;
+pub mod export;
+pub mod stats;
+pub mod top;
 
 /// An error with its causes, in one line.
 #[must_use]

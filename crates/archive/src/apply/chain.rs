@@ -21,7 +21,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{error::Failure, name, xattr};
+use super::{Within, error::Failure, name, xattr};
 
 /// Levels that are kept open. Deeper paths open again what they leave behind.
 const OPEN: usize = 64;
@@ -42,6 +42,7 @@ struct Level {
     end: usize,
     /// `None` where too many are open.
     fd: Option<OwnedFd>,
+    device: u64,
     inode: u64,
     /// The group that new files get in a directory with setgid.
     group: Option<u32>,
@@ -52,12 +53,14 @@ struct Level {
 #[derive(Debug)]
 pub(super) struct Chain<'r> {
     root: BorrowedFd<'r>,
+    /// Where links are followed, if not in the root.
+    within: Option<Within<'r>>,
     root_inode: u64,
     root_group: Option<u32>,
     path: Vec<u8>,
     levels: Vec<Level>,
-    /// By inode number: the same directory may be reached by several paths.
-    pending: HashMap<u64, Pending>,
+    /// By device and inode: the same directory may be reached by several paths.
+    pending: HashMap<(u64, u64), Pending>,
     /// A level was reached by a link, so a level may be below a name that is replaced.
     linked: bool,
     /// Where links of the archive lead: the last directory that was looked up for one.
@@ -77,13 +80,18 @@ pub(super) struct Parent<'c> {
 }
 
 impl<'r> Chain<'r> {
-    pub(super) fn new(root: BorrowedFd<'r>, overlay: bool) -> Result<Chain<'r>, Failure> {
+    pub(super) fn new(
+        root: BorrowedFd<'r>,
+        overlay: bool,
+        within: Option<Within<'r>>,
+    ) -> Result<Chain<'r>, Failure> {
         let stat = fstat(root).map_err(Failure::of("look at the root"))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
             return Err(Failure::System("look at the root", Errno::NOTDIR));
         }
         Ok(Chain {
             root,
+            within,
             root_inode: stat.st_ino,
             root_group: inherited(&stat),
             path: Vec::new(),
@@ -158,14 +166,15 @@ impl<'r> Chain<'r> {
 
     /// What is done to the directory where the chain is when it is complete.
     pub(super) fn pend(&mut self, pending: Pending) {
-        let inode = self.parent().inode;
-        let pending = match (self.pending.remove(&inode), pending) {
+        let Some(level) = self.levels.last() else { return };
+        let place = (level.device, level.inode);
+        let pending = match (self.pending.remove(&place), pending) {
             (Some(Pending { default_acl: Some(before), .. }), Pending { times, default_acl: None }) => {
                 Pending { times, default_acl: Some(before) }
             }
             (_, pending) => pending,
         };
-        self.pending.insert(inode, pending);
+        self.pending.insert(place, pending);
     }
 
     /// A directory or link was deleted: nothing that was resolved before holds any more.
@@ -228,10 +237,14 @@ impl<'r> Chain<'r> {
 
     /// Opens a directory below the root; links lead where they would with the root as `/`.
     fn resolve(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-        let path = CString::new(path).map_err(|_| Errno::INVAL)?;
         let bits = i32::try_from((flags | OFlags::DIRECTORY).bits()).map_err(|_| Errno::INVAL)?;
-        let how = resolve::how::IN_ROOT | resolve::how::NO_MAGICLINKS | resolve::how::NO_XDEV;
-        resolve::open(self.root, &path, bits, how)
+        let how = resolve::how::IN_ROOT | resolve::how::NO_MAGICLINKS;
+        let (root, path, how) = match &self.within {
+            Some(within) => (within.root, [within.at, b"/", path].concat(), how),
+            None => (self.root, path.to_owned(), how | resolve::how::NO_XDEV),
+        };
+        let path = CString::new(path).map_err(|_| Errno::INVAL)?;
+        resolve::open(root, &path, bits, how)
             .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
     }
 
@@ -314,6 +327,7 @@ impl<'r> Chain<'r> {
         self.path.extend_from_slice(name);
         let level = Level {
             end: self.path.len(),
+            device: stat.st_dev,
             inode: stat.st_ino,
             group: inherited(&stat),
             fd: Some(fd),
@@ -331,9 +345,9 @@ impl<'r> Chain<'r> {
 }
 
 /// Sets the time of a directory that is left.
-fn settle(pending: &mut HashMap<u64, Pending>, level: &Level) -> Result<(), Failure> {
+fn settle(pending: &mut HashMap<(u64, u64), Pending>, level: &Level) -> Result<(), Failure> {
     let (true, Some(fd)) = (level.changed, &level.fd) else { return Ok(()) };
-    let Some(pending) = pending.get_mut(&level.inode) else { return Ok(()) };
+    let Some(pending) = pending.get_mut(&(level.device, level.inode)) else { return Ok(()) };
     if let Some(acl) = pending.default_acl.take() {
         xattr::set(fd.as_fd(), xattr::DEFAULT_ACL, &acl)?;
     }

@@ -45,6 +45,12 @@ pub enum Refusal {
     LinkToDirectory,
     /// A hard link to the root, or to what the same layer deletes.
     LinkToNothing,
+    /// A name that leads out of the directory.
+    Outside,
+    /// Something else in the place of a directory, where that is not wanted.
+    OverDirectory,
+    /// A directory in the place of something else, where that is not wanted.
+    DirectoryOver,
 }
 
 impl fmt::Display for Refusal {
@@ -55,6 +61,9 @@ impl fmt::Display for Refusal {
             Refusal::Device => "has a device number that does not exist",
             Refusal::LinkToDirectory => "is a hard link to a directory",
             Refusal::LinkToNothing => "is a hard link to a file that the layer does not have",
+            Refusal::Outside => "leads out of the directory that the archive is for",
+            Refusal::OverDirectory => "would replace a directory with something else",
+            Refusal::DirectoryOver => "would replace what is no directory with a directory",
         })
     }
 }

@@ -62,14 +62,38 @@ pub struct Options<'o> {
     pub whiteouts: Whiteouts,
     /// Whether files get the owner that the archive names; otherwise they are the process's.
     pub same_owner: bool,
+    /// The owner that all files get, whatever the archive names.
+    pub owner: Option<(u32, u32)>,
+    /// A directory stays one, and what is none does not become one.
+    pub keep_kinds: bool,
+    /// Where the root is a directory of a larger tree that may be in use.
+    pub within: Option<Within<'o>>,
     pub limits: Limits,
     /// Called after each entry with the bytes of the archive that are done.
     pub progress: Option<&'o dyn Fn(u64)>,
 }
 
+/// The tree that a directory is in, a container's: its symbolic links are followed with the tree's root as `/`, also
+/// to other file systems that are mounted there; what is mounted is not replaced; and no name may lead out of the
+/// directory by `..`.
+#[derive(Clone, Copy, Debug)]
+pub struct Within<'o> {
+    pub root: BorrowedFd<'o>,
+    /// Where the directory is in it: clean, without a slash at either end.
+    pub at: &'o [u8],
+}
+
 impl Default for Options<'_> {
     fn default() -> Self {
-        Options { whiteouts: Whiteouts::Overlay, same_owner: true, limits: Limits::default(), progress: None }
+        Options {
+            whiteouts: Whiteouts::Overlay,
+            same_owner: true,
+            owner: None,
+            keep_kinds: false,
+            within: None,
+            limits: Limits::default(),
+            progress: None,
+        }
     }
 }
 
@@ -78,6 +102,9 @@ impl std::fmt::Debug for Options<'_> {
         f.debug_struct("Options")
             .field("whiteouts", &self.whiteouts)
             .field("same_owner", &self.same_owner)
+            .field("owner", &self.owner)
+            .field("keep_kinds", &self.keep_kinds)
+            .field("within", &self.within)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
@@ -119,7 +146,7 @@ pub struct Applied {
 pub fn apply(tar: impl Read, root: BorrowedFd<'_>, options: &Options<'_>) -> Result<Applied, Error> {
     let overlay = options.whiteouts == Whiteouts::Overlay;
     let mut applier = Applier {
-        chain: Chain::new(root, overlay).map_err(Failure::of_root)?,
+        chain: Chain::new(root, overlay, options.within).map_err(Failure::of_root)?,
         tar: Reader::new(tar, &options.limits),
         options,
         applied: Applied::default(),
@@ -135,6 +162,9 @@ pub fn apply(tar: impl Read, root: BorrowedFd<'_>, options: &Options<'_>) -> Res
     while let Some(entry) = applier.tar.next().map_err(Error::Read)? {
         applier.applied.entries += 1;
         name::clean(&entry.path, &mut path);
+        if options.within.is_some() && name::leaves(&entry.path) {
+            return Err(Failure::from(Refusal::Outside).at(applier.applied.entries, &entry.path));
+        }
         applier.entry(&entry, &path).map_err(|failure| failure.at(applier.applied.entries, &entry.path))?;
         if let Some(progress) = options.progress {
             progress(applier.tar.offset());
@@ -169,7 +199,11 @@ impl<R: Read> Applier<'_, '_, R> {
 
     /// Owner and group that the entry gets.
     fn ids(&self, entry: &Entry) -> (u32, u32) {
-        if self.options.same_owner { (entry.uid, entry.gid) } else { (self.user, self.group) }
+        match self.options.owner {
+            Some(owner) => owner,
+            None if self.options.same_owner => (entry.uid, entry.gid),
+            None => (self.user, self.group),
+        }
     }
 
     fn entry(&mut self, entry: &Entry, path: &[u8]) -> Result<(), Failure> {

@@ -43,6 +43,22 @@ pub(crate) fn clean(path: &[u8], clean: &mut Vec<u8>) {
     }
 }
 
+/// Whether a path as an archive has it leads out of where it begins.
+pub(super) fn leaves(path: &[u8]) -> bool {
+    let mut depth = 0_usize;
+    for part in path.split(|byte| *byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => match depth.checked_sub(1) {
+                Some(above) => depth = above,
+                None => return true,
+            },
+            _ => depth += 1,
+        }
+    }
+    false
+}
+
 /// Splits a clean path into the directory and the name in it.
 pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|byte| *byte == b'/') {
@@ -102,6 +118,20 @@ mod tests {
             ("a/.../b", "a/.../b"),
         ] {
             assert_eq!(cleaned(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn paths_that_leave() {
+        for (path, expected) in [
+            ("a", false),
+            ("a/..", false),
+            ("/a/../b", false),
+            ("..", true),
+            ("a/../../b", true),
+            ("./../a/b", true),
+        ] {
+            assert_eq!(leaves(path.as_bytes()), expected, "{path}");
         }
     }
 

@@ -103,6 +103,9 @@ impl<R: Read> Applier<'_, '_, R> {
                     .map_err(Failure::of("look at the old file"))?;
                 // A directory over a directory leaves what is in it.
                 if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+                    if self.options.keep_kinds {
+                        return Err(Refusal::DirectoryOver.into());
+                    }
                     self.clear(name)?;
                     mkdirat(self.chain.parent().fd, name, mode).map_err(Failure::of("make the directory"))?;
                     replaced = true;

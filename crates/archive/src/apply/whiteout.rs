@@ -4,16 +4,19 @@
 //! there stays, whichever came first. (Docker 20 and containerd fail here with "file exists" on overlay,
 //! and delete the layer's own file on a plain tree.)
 
-use std::{io::Read, os::fd::AsFd};
+use std::{
+    io::Read,
+    os::fd::{AsFd, BorrowedFd},
+};
 
 use rustix::{
-    fs::{AtFlags, FileType, Mode, mknodat, statat, unlinkat, utimensat},
+    fs::{AtFlags, FileType, Mode, StatxAttributes, StatxFlags, mknodat, statat, statx, unlinkat, utimensat},
     io::Errno,
 };
 
 use super::{
     Applier, Whiteouts,
-    error::Failure,
+    error::{Failure, Refusal},
     node::times,
     touched::{open, prune, remove},
 };
@@ -79,6 +82,13 @@ impl<R: Read> Applier<'_, '_, R> {
             stat => stat.map_err(Failure::of("look at the old file"))?,
         };
         let kind = FileType::from_raw_mode(stat.st_mode);
+        if kind == FileType::Directory && self.options.keep_kinds {
+            return Err(Refusal::OverDirectory.into());
+        }
+        if self.options.within.is_some() && is_mounted(parent.fd, name)? {
+            // Deleting a name takes away what other namespaces have mounted there.
+            return Err(Failure::System("replace what is mounted there", Errno::BUSY));
+        }
         if kind == FileType::Directory {
             remove(parent.fd, name).map_err(Failure::of("replace the old directory"))?;
         } else {
@@ -89,4 +99,10 @@ impl<R: Read> Applier<'_, '_, R> {
         }
         self.chain.forget()
     }
+}
+
+fn is_mounted(parent: BorrowedFd<'_>, name: &[u8]) -> Result<bool, Failure> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    let found = statx(parent, name, flags, StatxFlags::TYPE).map_err(Failure::of("look at the old file"))?;
+    Ok(found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }

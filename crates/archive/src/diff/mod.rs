@@ -2,6 +2,7 @@
 //!
 //! * [`write_layer`]: overlay's upper directory as a layer, with whiteouts in the form of archives
 //! * [`write_tree`]: a plain tree, as `docker export` has it
+//! * [`write_copy`]: one file of a tree, or one directory with all that is in it, as `docker cp` has it
 //! * [`changes`]: what `docker diff` lists
 //! * [`measure`]: what `docker ps --size` and the size of a layer count
 //!
@@ -73,30 +74,39 @@ pub fn write_tree(root: BorrowedFd<'_>, out: impl Write) -> Result<Written, Erro
     write(root, out, false)
 }
 
+/// Writes what is `base` in the directory `parent` under the name `name`; a directory with all that is in it. Symbolic
+/// links are not followed; other file systems that are mounted in it are gone into.
+pub fn write_copy(
+    parent: BorrowedFd<'_>,
+    base: &CStr,
+    name: &[u8],
+    out: impl Write,
+) -> Result<Written, Error> {
+    let mut archive = Archive::new(out, false);
+    archive.prefix = Some(name.to_vec());
+    let found = walk::look_at(parent, base)?;
+    archive.add(parent, &found)?;
+    if found.kind == FileType::Directory {
+        let root = walk::open_dir(found.fd.as_fd(), c".").map_err(Error::read("open", name))?;
+        archive.all(root.as_fd())?;
+    }
+    archive.finish()
+}
+
 fn write(root: BorrowedFd<'_>, out: impl Write, layer: bool) -> Result<Written, Error> {
-    let mut archive = Archive {
-        writer: Writer::new(out),
-        layer,
-        links: HashMap::new(),
-        marked: Vec::new(),
-        written: Written::default(),
-    };
+    let mut archive = Archive::new(out, layer);
     if layer && attributes_of(root, root, c".", b"/", true)?.opaque == Some(b'y') {
         archive.opaque(b"")?;
     }
-    let mut walk = Walk::new(root);
-    while let Some(found) = walk.next()? {
-        let parent = walk.parent(&found);
-        archive.add(parent, &found)?;
-    }
-    archive.written.tar_bytes = archive.writer.written() + 1024;
-    archive.writer.finish().map_err(Error::Write)?;
-    Ok(archive.written)
+    archive.all(root)?;
+    archive.finish()
 }
 
 struct Archive<W: Write> {
     writer: Writer<W>,
     layer: bool,
+    /// What names begin with, in the place of the root.
+    prefix: Option<Vec<u8>>,
     /// The first name of each inode that has several.
     links: HashMap<(u64, u64), Vec<u8>>,
     /// By depth: whether overlay marked this directory as one with whiteouts that are no devices.
@@ -105,6 +115,32 @@ struct Archive<W: Write> {
 }
 
 impl<W: Write> Archive<W> {
+    fn new(out: W, layer: bool) -> Self {
+        Archive {
+            writer: Writer::new(out),
+            layer,
+            prefix: None,
+            links: HashMap::new(),
+            marked: Vec::new(),
+            written: Written::default(),
+        }
+    }
+
+    fn all(&mut self, root: BorrowedFd<'_>) -> Result<(), Error> {
+        let mut walk = Walk::new(root);
+        while let Some(found) = walk.next()? {
+            let parent = walk.parent(&found);
+            self.add(parent, &found)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Written, Error> {
+        self.written.tar_bytes = self.writer.written() + 1024;
+        self.writer.finish().map_err(Error::Write)?;
+        Ok(self.written)
+    }
+
     fn add(&mut self, parent: BorrowedFd<'_>, found: &Found) -> Result<(), Error> {
         let name = found.name.to_bytes();
         if self.layer && is_whiteout(&found.stat) {
@@ -114,6 +150,9 @@ impl<W: Write> Archive<W> {
             return Err(Error::Reserved { path: crate::apply::readable(&found.path) });
         }
         let Some(mut entry) = entry(found)? else { return Ok(()) };
+        if let Some(prefix) = &self.prefix {
+            entry.path = prefixed(prefix, &found.path, found.kind == FileType::Directory);
+        }
         let attributes = attributes_of(found.fd.as_fd(), parent, &found.name, &found.path, self.layer)?;
         let marked = found.depth > 0 && self.marked.get(found.depth - 1).copied().unwrap_or_default();
         if self.layer
@@ -137,7 +176,7 @@ impl<W: Write> Archive<W> {
                 entry.device = (0, 0);
                 return self.put(&entry, io::empty());
             }
-            self.links.insert(inode, found.path.clone());
+            self.links.insert(inode, entry.path.clone());
         }
         self.written.inodes += 1;
         self.written.bytes += entry.size + entry.link.len() as u64;
@@ -183,6 +222,19 @@ impl<W: Write> Archive<W> {
         self.written.entries += 1;
         self.writer.entry(entry, content).map_err(Error::Write)
     }
+}
+
+/// The name of what is at `path`, empty for what the name stands for.
+fn prefixed(prefix: &[u8], path: &[u8], directory: bool) -> Vec<u8> {
+    let mut name = prefix.to_vec();
+    if !path.is_empty() {
+        name.push(b'/');
+        name.extend_from_slice(path);
+    }
+    if directory {
+        name.push(b'/');
+    }
+    name
 }
 
 /// The entry of a file, without attributes; none for sockets.

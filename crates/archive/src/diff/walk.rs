@@ -137,7 +137,16 @@ impl<'r> Walk<'r> {
     }
 }
 
-fn open_dir(directory: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
+/// Looks at `name` in a directory, as what a tree begins with.
+pub(super) fn look_at(parent: BorrowedFd<'_>, name: &CStr) -> Result<Found, Error> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = openat(parent, name, flags, Mode::empty()).map_err(Error::read("open", name.to_bytes()))?;
+    let stat = fstat(&fd).map_err(Error::read("look at", name.to_bytes()))?;
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    Ok(Found { path: Vec::new(), name: name.to_owned(), stat, kind, fd, depth: 0 })
+}
+
+pub(super) fn open_dir(directory: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(directory, name, flags, Mode::empty())
 }

@@ -1,0 +1,3 @@
+//! What the engine does, by its own interface.
+
+mod copy;
