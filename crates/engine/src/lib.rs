@@ -15,11 +15,11 @@ pub mod container;
 pub mod copy;
 pub mod db;
 pub mod event;
+pub mod export;
 pub mod log;
 pub mod monitor;
 mod ready;
 pub mod spec;
-pub mod export;
 pub mod stats;
 pub mod top;
 
