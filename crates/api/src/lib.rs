@@ -3,11 +3,11 @@
 //! The newest version's form of containers is in `longshore_types::container`; here are the other documents, what
 //! differs between versions, and the codecs of streams.
 
+pub mod archive;
 pub mod error;
 pub mod lenient;
-pub mod stream;
-pub mod archive;
 pub mod stats;
+pub mod stream;
 pub mod version;
 
 pub use error::ErrorResponse;
