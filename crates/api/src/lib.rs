@@ -4,6 +4,7 @@
 //! differs between versions, and the codecs of streams.
 
 pub mod archive;
+pub mod container;
 pub mod error;
 pub mod lenient;
 pub mod stats;

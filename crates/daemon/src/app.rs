@@ -27,7 +27,9 @@ impl App {
     pub(crate) async fn open(data: &Path, state: &Path, runtime: PathBuf) -> anyhow::Result<Self> {
         let (data, state) = (data.to_owned(), state.to_owned());
         // Reading the databases blocks.
-        tokio::task::spawn_blocking(move || Self::open_blocking(&data, &state, runtime)).await?
+        let app = tokio::task::spawn_blocking(move || Self::open_blocking(&data, &state, runtime)).await??;
+        app.containers.restore().await?;
+        Ok(app)
     }
 
     fn open_blocking(data: &Path, state: &Path, runtime: PathBuf) -> anyhow::Result<Self> {
@@ -43,7 +45,7 @@ impl App {
         let events = Events::default();
         let db = Db::open(&data.join("engine.db"))?;
         let settings = Settings { data_root: data.to_owned(), exec_root: state.to_owned(), runtime };
-        let containers = Containers::open(settings, db, events.clone())?;
+        let containers = Containers::open(settings, db, events.clone(), images.clone())?;
         Ok(Self { containers, events, images })
     }
 }

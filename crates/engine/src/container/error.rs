@@ -1,6 +1,10 @@
-use longshore_runtime::launch::{ControlError, LaunchError};
+use longshore_runtime::{
+    launch::{ControlError, LaunchError},
+    plan::PlanError,
+};
 use longshore_types::Kind;
 
+use super::state::Refusal;
 use crate::db::DbError;
 
 /// What a call on containers may return.
@@ -13,14 +17,69 @@ pub enum Error {
     NoSuchContainer { word: String },
     #[error("Multiple IDs found with provided prefix: {prefix}")]
     Ambiguous { prefix: String },
+    #[error("Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")]
+    BadName { name: String },
+    #[error(
+        "Conflict. The container name \"/{name}\" is already in use by container \"{holder}\". You have to remove (or rename) that container to be able to reuse that name."
+    )]
+    NameTaken { name: String, holder: String },
+    #[error("Neither old nor new names may be empty")]
+    EmptyName,
+    #[error("Renaming a container with the same name as its current name")]
+    SameName,
+    #[error("no command specified")]
+    NoCommand,
     #[error("container {id} is not running")]
     NotRunning { id: String },
+    #[error("cannot start a paused container, try unpause instead")]
+    StartPaused,
+    #[error("container is marked for removal and cannot be started")]
+    StartRemoving,
+    #[error("Container {id} is paused, unpause the container before this")]
+    Paused { id: String },
+    #[error("container {id} is already paused")]
+    AlreadyPaused { id: String },
+    #[error("Container {id} is not paused")]
+    NotPaused { id: String },
+    #[error("Container {id} is restarting, wait until the container is running")]
+    Restarting { id: String },
+    #[error("removal of container {id} is already in progress")]
+    Removing { id: String },
+    #[error(
+        "cannot remove container \"/{name}\": container is {phase}: stop the container before removing or force remove"
+    )]
+    RemoveRunning { name: String, phase: &'static str },
+    #[error("cannot remove container \"/{name}\": container is paused and must be unpaused first")]
+    RemovePaused { name: String },
+    #[error("cannot kill container: {word}")]
+    Kill { word: String, source: Box<Self> },
+    #[error("container {id} did not end though it was killed")]
+    Unkillable { id: String },
+    #[error("Invalid signal: {signal}")]
+    BadSignal { signal: String },
+    /// The command is not there, cannot be executed, or a mount does not fit: the user's mistake.
+    #[error("failed to create task for container: {reason}")]
+    BadCommand { reason: String, exit_code: i32 },
+    #[error("failed to create task for container: {reason}")]
+    Start { reason: String },
+    #[error(transparent)]
+    Image(#[from] longshore_image::Error),
+    #[error(transparent)]
+    Store(#[from] longshore_store::Error),
     #[error(transparent)]
     Db(#[from] DbError),
+    #[error(transparent)]
+    Log(#[from] crate::log::Error),
+    #[error("container {id}: plan")]
+    Plan { id: String, source: PlanError },
+    #[error("container {id}: seccomp filter")]
+    Seccomp { id: String, source: longshore_runtime::seccomp::SeccompError },
     #[error("container {id}: its monitor")]
     Control { id: String, source: ControlError },
     #[error("container {id}: start")]
     Launch { id: String, source: LaunchError },
+    #[error("cgroups")]
+    Cgroup(#[from] longshore_runtime::cgroup::CgroupError),
     #[error("{operation} {object}")]
     Io { operation: &'static str, object: String, source: std::io::Error },
     #[error("the daemon is shutting down")]
@@ -33,11 +92,38 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::NoSuchContainer { .. } => Kind::NotFound,
-            Self::Ambiguous { .. } => Kind::InvalidInput,
-            Self::NotRunning { .. } => Kind::Conflict,
+            Self::Ambiguous { .. }
+            | Self::BadName { .. }
+            | Self::EmptyName
+            | Self::SameName
+            | Self::NoCommand
+            | Self::BadSignal { .. }
+            | Self::BadCommand { .. } => Kind::InvalidInput,
+            Self::NotRunning { .. }
+            | Self::NameTaken { .. }
+            | Self::StartPaused
+            | Self::StartRemoving
+            | Self::Paused { .. }
+            | Self::AlreadyPaused { .. }
+            | Self::Restarting { .. }
+            | Self::Removing { .. }
+            | Self::RemoveRunning { .. }
+            | Self::RemovePaused { .. } => Kind::Conflict,
+            Self::Kill { source, .. } => source.kind(),
+            Self::Image(error) => error.kind(),
+            Self::Store(error) => error.kind(),
             Self::Db(error) => error.kind(),
+            Self::Log(error) => error.kind(),
+            Self::Plan { source, .. } => source.kind(),
             Self::ShuttingDown => Kind::Unavailable,
-            Self::Control { .. } | Self::Launch { .. } | Self::Io { .. } => Kind::Internal,
+            Self::NotPaused { .. }
+            | Self::Unkillable { .. }
+            | Self::Start { .. }
+            | Self::Seccomp { .. }
+            | Self::Control { .. }
+            | Self::Launch { .. }
+            | Self::Cgroup(_)
+            | Self::Io { .. } => Kind::Internal,
         }
     }
 
@@ -45,5 +131,17 @@ impl Error {
     #[must_use]
     pub fn line(&self) -> String {
         crate::line(self)
+    }
+
+    /// What a phase says against a verb.
+    pub(super) fn refused(refusal: Refusal, id: String) -> Self {
+        match refusal {
+            Refusal::NotRunning | Refusal::Runs => Self::NotRunning { id },
+            Refusal::Paused => Self::Paused { id },
+            Refusal::AlreadyPaused => Self::AlreadyPaused { id },
+            Refusal::NotPaused => Self::NotPaused { id },
+            Refusal::Restarting => Self::Restarting { id },
+            Refusal::Removing => Self::Removing { id },
+        }
     }
 }

@@ -14,7 +14,8 @@ impl Containers {
         if name.is_empty() {
             return Err(none());
         }
-        if let Some(container) = table.values().find(|container| container.0.record.borrow().name == name) {
+        let named = self.names().get(name).cloned();
+        if let Some(container) = named.and_then(|id| table.get(id.as_str())) {
             return Ok(container.clone());
         }
         let mut matches = table

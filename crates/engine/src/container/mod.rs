@@ -1,24 +1,51 @@
 //! Containers. One file is one verb.
 
+mod create;
 mod error;
+mod exit;
 mod find;
+mod health;
+pub mod kill;
+mod launch;
+mod name;
+mod publish;
 mod record;
+mod remove;
+mod rename;
+mod restart;
+mod restore;
+mod root;
+mod size;
+mod start;
 mod state;
+mod stop;
+mod update;
+mod wait;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
+    os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard},
+    time::Duration,
 };
 
-use longshore_runtime::launch::{Control, ControlError};
+use longshore_image::Images;
+use longshore_runtime::launch::{Control, ControlError, Launcher};
 use longshore_types::ContainerId;
 use rustix::fs::{Mode, OFlags};
-use tokio::sync::watch;
+use tokio::sync::{OwnedMutexGuard, watch};
 
+pub use create::{Create, Created};
 pub use error::{Error, Result};
+pub use health::{Health, HealthStatus, Probe};
 pub use record::{Image, Record};
-pub use state::{Phase, State};
+pub use remove::Remove;
+pub use root::Root;
+pub use size::Size;
+pub use state::{Phase, State, Verb};
+pub use stop::Stop;
+pub use wait::{Condition, Waited};
 
 use crate::{
     attach::Lobby,
@@ -46,8 +73,22 @@ struct Inner {
     settings: Settings,
     db: Db,
     events: Events,
+    images: Images,
     /// By ID.
     table: RwLock<BTreeMap<String, Container>>,
+    /// The names that are taken, of containers that are being made too. Never held over work.
+    names: Mutex<HashMap<String, ContainerId>>,
+    /// The way to the spawner, from the first start on.
+    launcher: OnceLock<Launcher>,
+    plans: launch::Plans,
+}
+
+/// What became of a call that may find nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    Done,
+    /// It was so already.
+    Nothing,
 }
 
 /// One container. It may have been removed since it was found.
@@ -58,6 +99,12 @@ pub struct Container(Arc<Shared>);
 struct Shared {
     id: ContainerId,
     record: watch::Sender<Arc<Record>>,
+    /// Held while the record changes, in the database and here.
+    writing: Mutex<()>,
+    /// Before the last start by the restart policy.
+    delay: Mutex<Duration>,
+    /// Held by whoever starts it, notes its end, renames or removes it.
+    turn: Arc<tokio::sync::Mutex<()>>,
     data_dir: PathBuf,
     state_dir: PathBuf,
     lobby: Lobby,
@@ -65,18 +112,33 @@ struct Shared {
 
 impl Containers {
     /// Reads what is kept. A record that cannot be read is left out, and told.
-    pub fn open(settings: Settings, db: Db, events: Events) -> Result<Self> {
+    pub fn open(settings: Settings, db: Db, events: Events, images: Images) -> Result<Self> {
         let mut table = BTreeMap::new();
+        let mut names = HashMap::new();
         for record in db.all::<Record>(Table::Containers)? {
             match record {
                 Ok(record) => {
                     let container = Container::new(record, &settings);
+                    names.insert(container.record().name.clone(), container.id().clone());
                     table.insert(container.id().as_str().to_owned(), container);
                 }
                 Err(error) => tracing::error!(error = %error, "a container cannot be read and is left out"),
             }
         }
-        Ok(Self(Arc::new(Inner { settings, db, events, table: RwLock::new(table) })))
+        for root in [&settings.data_root, &settings.exec_root] {
+            let path = root.join("containers");
+            make_private(&path)?;
+        }
+        Ok(Self(Arc::new(Inner {
+            settings,
+            db,
+            events,
+            images,
+            table: RwLock::new(table),
+            names: Mutex::new(names),
+            launcher: OnceLock::new(),
+            plans: launch::Plans::default(),
+        })))
     }
 
     /// How containers are made here.
@@ -97,10 +159,41 @@ impl Containers {
         &self.0.db
     }
 
+    /// Where their images and snapshots are.
+    #[must_use]
+    pub fn images(&self) -> &Images {
+        &self.0.images
+    }
+
     /// All of them, by ID.
     #[must_use]
     pub fn all(&self) -> Vec<Container> {
         self.table().values().cloned().collect()
+    }
+
+    fn insert(&self, container: &Container) {
+        let mut table = self.0.table.write().unwrap_or_else(PoisonError::into_inner);
+        table.insert(container.id().as_str().to_owned(), container.clone());
+    }
+
+    fn forget(&self, container: &Container) {
+        self.names().retain(|_, id| id != container.id());
+        let mut table = self.0.table.write().unwrap_or_else(PoisonError::into_inner);
+        table.remove(container.id().as_str());
+    }
+
+    fn names(&self) -> MutexGuard<'_, HashMap<String, ContainerId>> {
+        self.0.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The way to the spawner. Blocks, for long only the first time.
+    fn launcher(&self) -> std::result::Result<&Launcher, longshore_runtime::launch::LaunchError> {
+        if let Some(launcher) = self.0.launcher.get() {
+            return Ok(launcher);
+        }
+        let directory = self.settings().exec_root.join("spawner");
+        let launcher = Launcher::connect_or_start(&directory, &self.settings().runtime)?;
+        Ok(self.0.launcher.get_or_init(|| launcher))
     }
 
     fn table(&self) -> RwLockReadGuard<'_, BTreeMap<String, Container>> {
@@ -118,6 +211,9 @@ impl Container {
             id,
             record: watch::Sender::new(Arc::new(record)),
             lobby: Lobby::default(),
+            writing: Mutex::default(),
+            delay: Mutex::default(),
+            turn: Arc::default(),
         }))
     }
 
@@ -163,19 +259,56 @@ impl Container {
     /// [`Error::NotRunning`] when nobody answers.
     pub fn control(&self) -> Result<Control> {
         let id = || self.id().to_string();
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = match rustix::fs::open(self.state_dir(), flags, Mode::empty()) {
-            Ok(directory) => directory,
-            Err(rustix::io::Errno::NOENT) => return Err(Error::NotRunning { id: id() }),
-            Err(errno) => {
-                let object = self.state_dir().display().to_string();
-                return Err(Error::Io { operation: "open", object, source: errno.into() });
-            }
-        };
-        use std::os::fd::AsFd;
+        let directory = self.open_state_dir()?.ok_or_else(|| Error::NotRunning { id: id() })?;
         Control::connect(directory.as_fd()).map_err(|source| match source {
             ControlError::Gone => Error::NotRunning { id: id() },
             source => Error::Control { id: id(), source },
         })
+    }
+
+    /// Waits for its turn: calls that start it, note its end, rename or remove it come one after the other.
+    pub async fn lock(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.0.turn).lock_owned().await
+    }
+
+    /// The directory of its monitor, `None` when there is none.
+    fn open_state_dir(&self) -> Result<Option<OwnedFd>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::open(self.state_dir(), flags, Mode::empty()) {
+            Ok(directory) => Ok(Some(directory)),
+            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(errno) => Err(io("open", self.state_dir())(errno.into())),
+        }
+    }
+}
+
+/// Makes a directory for root alone; one that is there is fine.
+fn make_private(path: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io("make", path))
+}
+
+fn io(operation: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let object = path.display().to_string();
+    move |source| Error::Io { operation, object, source }
+}
+
+/// Does work that blocks on a thread that may, to its end even if nobody waits for it any more.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    finish(tokio::task::spawn_blocking(work).await)
+}
+
+/// Goes on to the end even if whoever asked for it goes away.
+async fn to_the_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    finish(tokio::spawn(work).await)
+}
+
+fn finish<T>(done: std::result::Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
+    match done {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Error::ShuttingDown),
+        },
     }
 }

@@ -6,7 +6,7 @@ use longshore_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::State;
+use super::{Health, State};
 
 /// A container: all that is known of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub struct Record {
     /// The snapshot that is its root, in the store.
     pub snapshot: u64,
     pub state: State,
+    /// How it answers its health checks, where it has any and has run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
 }
 
 /// What a container was made from.

@@ -3,6 +3,9 @@
 use longshore_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+mod tests;
+
 /// A container's state, as it is kept and shown.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -22,6 +25,11 @@ pub struct State {
     pub stopped_by_user: bool,
     /// Whether its removal has begun.
     pub removing: bool,
+    /// How often it has ended, in all.
+    pub ends: u64,
+    /// Whether it was removed: what is left is what somebody still holds of it.
+    #[serde(skip)]
+    pub removed: bool,
 }
 
 /// What a container does.
@@ -40,7 +48,54 @@ pub enum Phase {
     Dead,
 }
 
+/// What is asked of a container, as far as its phase decides whether that is possible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Start,
+    Stop,
+    Kill,
+    Pause,
+    Unpause,
+    /// Exec, attach, top and what else needs its processes to run.
+    Use,
+    Rename,
+    /// Without force.
+    Remove,
+}
+
+/// Whether a verb is possible in a phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Go,
+    /// It is so already.
+    Nothing,
+    Refused(Refusal),
+}
+
+/// Why a verb is not possible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    NotRunning,
+    Paused,
+    AlreadyPaused,
+    NotPaused,
+    Restarting,
+    Removing,
+    Runs,
+}
+
 impl Phase {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Created,
+        Self::Running,
+        Self::Paused,
+        Self::Restarting,
+        Self::Removing,
+        Self::Exited,
+        Self::Dead,
+    ];
+
     /// As Docker writes it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -59,5 +114,41 @@ impl Phase {
     #[must_use]
     pub fn has_processes(self) -> bool {
         matches!(self, Self::Running | Self::Paused)
+    }
+
+    /// Whether Docker calls it running: it does, or is to again in a moment.
+    #[must_use]
+    pub fn is_up(self) -> bool {
+        matches!(self, Self::Running | Self::Paused | Self::Restarting)
+    }
+
+    /// Whether a verb is possible now: the one table of what may follow what.
+    #[must_use]
+    pub fn judge(self, verb: Verb) -> Verdict {
+        use Verdict::{Go, Nothing, Refused};
+        match (verb, self) {
+            (Verb::Start, Self::Created | Self::Exited | Self::Restarting) => Go,
+            (Verb::Start, Self::Running) => Nothing,
+            (Verb::Start | Verb::Use, Self::Paused) => Refused(Refusal::Paused),
+            (Verb::Start | Verb::Rename, Self::Removing | Self::Dead) => Refused(Refusal::Removing),
+
+            (Verb::Stop, Self::Running | Self::Paused | Self::Restarting) => Go,
+            (Verb::Stop, Self::Created | Self::Exited | Self::Removing | Self::Dead) => Nothing,
+
+            (Verb::Kill, Self::Running | Self::Paused) => Go,
+            (Verb::Pause | Verb::Use, Self::Running) => Go,
+            (Verb::Pause, Self::Paused) => Refused(Refusal::AlreadyPaused),
+            (Verb::Pause | Verb::Use, Self::Restarting) => Refused(Refusal::Restarting),
+            (Verb::Unpause, Self::Paused) => Go,
+            (Verb::Unpause, _) => Refused(Refusal::NotPaused),
+            (Verb::Kill | Verb::Pause | Verb::Use, _) => Refused(Refusal::NotRunning),
+
+            (Verb::Rename, _) => Go,
+
+            (Verb::Remove, Self::Created | Self::Exited | Self::Dead) => Go,
+            (Verb::Remove, Self::Removing) => Refused(Refusal::Removing),
+            (Verb::Remove, Self::Paused) => Refused(Refusal::Paused),
+            (Verb::Remove, Self::Running | Self::Restarting) => Refused(Refusal::Runs),
+        }
     }
 }

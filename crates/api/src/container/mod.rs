@@ -1,0 +1,11 @@
+//! Documents of `/containers`.
+
+mod create;
+mod inspect;
+mod list;
+mod wait;
+
+pub use create::{CreateRequest, CreateResponse};
+pub use inspect::{GraphDriver, Inspect, NetworkSettings, State};
+pub use list::{HealthSummary, HostSummary, NetworkSummary, Port, Summary};
+pub use wait::{WaitError, WaitResponse};

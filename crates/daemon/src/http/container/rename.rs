@@ -1,0 +1,31 @@
+use axum::{
+    Router,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    routing::post,
+};
+use longshore_engine::container::Containers;
+use serde::Deserialize;
+
+use super::super::error::Failure;
+use crate::app::App;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/containers/{id}/rename", post(rename))
+}
+
+#[derive(Debug, Deserialize)]
+struct Options {
+    #[serde(default)]
+    name: String,
+}
+
+async fn rename(
+    State(containers): State<Containers>,
+    Path(id): Path<String>,
+    Query(options): Query<Options>,
+) -> Result<StatusCode, Failure> {
+    let container = containers.find(&id)?;
+    containers.rename(&container, &options.name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

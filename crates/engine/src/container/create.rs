@@ -1,0 +1,138 @@
+//! Making a container: a name, a snapshot on the image's layers, a row. Nothing runs by then.
+
+use std::collections::BTreeMap;
+
+use longshore_runtime::failpoint;
+use longshore_store::Life;
+use longshore_types::{
+    ContainerId, Platform, Timestamp,
+    container::{Config, Empty, HostConfig, NetworkingConfig},
+    oci::ContainerConfig,
+};
+
+use super::{
+    Container, Containers, Error, Image, Record, Result, State, blocking, io, make_private, remove::Leftovers,
+};
+use crate::db::{Durability, Table};
+
+/// What snapshots of containers say of whose they are: this, then the ID.
+pub(super) const OWNER: &str = "container:";
+
+/// A container to be made.
+#[derive(Clone, Debug, Default)]
+pub struct Create {
+    /// A new one where absent or empty.
+    pub name: Option<String>,
+    pub platform: Option<Platform>,
+    pub config: Config,
+    pub host: HostConfig,
+    pub networking: NetworkingConfig,
+}
+
+/// A container that was made.
+#[derive(Clone, Debug)]
+pub struct Created {
+    pub container: Container,
+    pub warnings: Vec<String>,
+}
+
+impl Containers {
+    /// Makes a container. It is on the disk when this returns; when it fails nothing of it is.
+    pub async fn create(&self, create: Create) -> Result<Created> {
+        let containers = self.clone();
+        blocking(move || containers.create_blocking(create)).await
+    }
+
+    fn create_blocking(&self, create: Create) -> Result<Created> {
+        let Create { name, platform, mut config, host, networking } = create;
+        let images = self.images();
+        let image_id = images.find(&config.image, platform.as_ref())?;
+        let image = images.store().image(&image_id)?;
+        let image =
+            image.ok_or_else(|| Error::Start { reason: format!("image {} is gone", config.image) })?;
+        fill(&mut config, &images.config(&image_id)?.config);
+        let id = new_id();
+        if config.entrypoint.iter().flatten().chain(config.cmd.iter().flatten()).next().is_none() {
+            return Err(Error::NoCommand);
+        }
+        if config.hostname.is_empty() {
+            config.hostname = id.as_str().chars().take(12).collect();
+        }
+        let name = self.reserve_name(name.as_deref(), &id)?;
+        // What is made from here on goes again unless all of it comes to be.
+        let mut made = Leftovers::new(self, &id, &name);
+        step("container.create.snapshot")?;
+        let owner = format!("{OWNER}{id}");
+        let snapshot = images.store().snapshot(&image.layers, &owner, Life::Persistent)?;
+        made.snapshot = Some(snapshot.id());
+        let record = Record {
+            id: id.clone(),
+            name: name.clone(),
+            created: Timestamp::now(),
+            image: Image { id: image_id, platform: image.platform, layers: image.layers },
+            config,
+            host,
+            networking,
+            mounts: Vec::new(),
+            snapshot: snapshot.id(),
+            state: State::default(),
+            health: None,
+        };
+        let container = Container::new(record, self.settings());
+        step("container.create.directory")?;
+        make_private(container.data_dir())?;
+        made.directory = Some(container.data_dir().to_owned());
+        step("container.create.row")?;
+        let record = container.record();
+        self.db().put(Table::Containers, id.as_str(), &name, &*record, Durability::Disk)?;
+        made.keep();
+        self.insert(&container);
+        container.publish(self.events(), "create", []);
+        Ok(Created { container, warnings: Vec::new() })
+    }
+}
+
+/// A place where tests stop the daemon.
+pub(super) fn step(name: &'static str) -> Result<()> {
+    failpoint::step(name).map_err(io("take the step", name.as_ref()))
+}
+
+/// 64 hexadecimal digits, the first twelve of which are not all decimal: those are taken for a number by some tools.
+fn new_id() -> ContainerId {
+    loop {
+        let text = format!("{:032x}{:032x}", fastrand::u128(..), fastrand::u128(..));
+        if text.bytes().take(12).all(|byte| byte.is_ascii_digit()) {
+            continue;
+        }
+        if let Ok(id) = ContainerId::new(text) {
+            return id;
+        }
+    }
+}
+
+/// Fills in what the image says where the user says nothing.
+fn fill(config: &mut Config, image: &ContainerConfig) {
+    if config.user.is_empty() {
+        config.user.clone_from(&image.user);
+    }
+    if config.working_dir.is_empty() {
+        config.working_dir.clone_from(&image.working_dir);
+    }
+    if config.entrypoint.as_ref().is_none_or(Vec::is_empty) && config.entrypoint.is_none() {
+        if config.cmd.as_ref().is_none_or(Vec::is_empty) {
+            config.cmd.clone_from(&image.cmd);
+        }
+        config.entrypoint.clone_from(&image.entrypoint);
+    }
+    let env = config.env.get_or_insert_default();
+    let key = |text: &str| text.split('=').next().unwrap_or_default().to_owned();
+    let own: Vec<String> = env.iter().map(|text| key(text)).collect();
+    env.extend(image.env.iter().filter(|text| !own.contains(&key(text))).cloned());
+    let mut labels: BTreeMap<String, String> = image.labels.clone();
+    labels.extend(config.labels.take().unwrap_or_default());
+    config.labels = Some(labels);
+    if !image.exposed_ports.is_empty() {
+        let ports = config.exposed_ports.get_or_insert_default();
+        ports.extend(image.exposed_ports.keys().map(|port| (port.clone(), Empty {})));
+    }
+}

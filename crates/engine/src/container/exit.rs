@@ -1,0 +1,166 @@
+//! A container's end: who hears of it, what is noted, what comes next.
+//!
+//! One task for each container that runs. It waits on its connection to the monitor, and holds nothing else.
+
+use std::{
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
+
+use longshore_runtime::{
+    launch::{self, Connection, Control, ControlError, Event},
+    wire::{Attach, ExitRecord},
+};
+use longshore_types::Timestamp;
+
+use super::{Container, Containers, Error, Phase, Remove, Result, blocking, restart};
+use crate::{db::Durability, monitor::Stream};
+
+/// How a container ended.
+#[derive(Clone, Debug, Default)]
+pub(super) struct End {
+    pub(super) code: i32,
+    pub(super) oom_killed: bool,
+    pub(super) at: Timestamp,
+    /// What went wrong with whoever watched it.
+    pub(super) error: String,
+}
+
+impl From<ExitRecord> for End {
+    fn from(record: ExitRecord) -> Self {
+        let error = String::new();
+        Self { code: record.exit_code, oom_killed: record.oom_killed, at: time(record.exited_at), error }
+    }
+}
+
+/// Nanoseconds since 1970, as the monitor has them.
+pub(super) fn time(nanos: u64) -> Timestamp {
+    Timestamp(i64::try_from(nanos).unwrap_or(i64::MAX))
+}
+
+impl Containers {
+    /// Has the end of a container that runs noted, and what its restart policy says done.
+    pub(super) fn supervise(&self, container: &Container, control: Control) {
+        let (containers, container) = (self.clone(), container.clone());
+        tokio::spawn(async move {
+            let since = Instant::now();
+            let end = containers.await_end(&container, control).await;
+            containers.ended(&container, end, since.elapsed()).await;
+        });
+    }
+
+    async fn await_end(&self, container: &Container, control: Control) -> End {
+        match listen(control).await {
+            Ok(record) => record.into(),
+            Err(error) => {
+                let this = (self.clone(), container.clone());
+                let looked = blocking(move || this.0.look(&this.1)).await;
+                looked.unwrap_or_else(|other| {
+                    tracing::error!(id = %container.id(), error = crate::line(&error), other = other.line(), "its monitor is lost");
+                    lost()
+                })
+            }
+        }
+    }
+
+    /// How a container ended whose monitor is gone. What is left of it is killed. Blocks.
+    pub(super) fn look(&self, container: &Container) -> Result<End> {
+        let Some(directory) = container.open_state_dir()? else { return Ok(lost()) };
+        let looked = launch::connect(directory.as_fd());
+        let looked = looked.map_err(|source| Error::Control { id: container.id().to_string(), source })?;
+        match looked {
+            Connection::Ended(record) => Ok(record.into()),
+            Connection::Running(mut control) => match control.wait() {
+                Ok(record) => Ok(record.into()),
+                Err(_) => self.clear_state(container).map(|()| lost()),
+            },
+            Connection::Lost => self.clear_state(container).map(|()| lost()),
+        }
+    }
+
+    /// Notes the end, then restarts or removes the container, if that is what it is made for.
+    pub(super) async fn ended(&self, container: &Container, end: End, ran: Duration) {
+        let turn = container.lock().await;
+        let next = self.note_end(container, end, ran).await;
+        drop(turn);
+        let next = match next {
+            Ok(next) => next,
+            Err(Error::NoSuchContainer { .. }) => return,
+            Err(error) => {
+                tracing::error!(id = %container.id(), error = error.line(), "cannot note its end");
+                return;
+            }
+        };
+        match next {
+            restart::Next::Start(delay) => self.restart_after(container, delay),
+            restart::Next::Remove => {
+                let remove = Remove { force: true, volumes: true };
+                match self.remove(container, remove).await {
+                    Ok(()) | Err(Error::NoSuchContainer { .. } | Error::Removing { .. }) => {}
+                    Err(error) => {
+                        tracing::error!(id = %container.id(), error = error.line(), "cannot remove it at its end");
+                    }
+                }
+            }
+            restart::Next::Nothing => {}
+        }
+    }
+
+    async fn note_end(&self, container: &Container, end: End, ran: Duration) -> Result<restart::Next> {
+        let code = end.code;
+        let lasted = end.at.since(container.record().state.started_at).as_secs();
+        let this = (self.clone(), container.clone());
+        let next = blocking(move || {
+            let (containers, container) = this;
+            super::create::step("container.exit.row")?;
+            let delay = container.next_delay(ran);
+            let next = containers.update(&container, Durability::Kernel, |record| {
+                let next = restart::next(record, code, delay);
+                let state = &mut record.state;
+                state.phase = Phase::Exited;
+                if let restart::Next::Start(_) = next {
+                    state.phase = Phase::Restarting;
+                    state.restart_count += 1;
+                }
+                state.pid = 0;
+                state.ends += 1;
+                (state.exit_code, state.oom_killed) = (end.code, end.oom_killed);
+                (state.error, state.finished_at) = (end.error, end.at);
+                Ok(next)
+            })?;
+            containers.clear_state(&container)?;
+            Ok(next)
+        })
+        .await?;
+        let attributes = [("exitCode", code.to_string()), ("execDuration", lasted.to_string())];
+        container.publish(self.events(), "die", attributes);
+        Ok(next)
+    }
+}
+
+/// What is noted of a container of which nobody knows how it ended.
+pub(super) fn lost() -> End {
+    End {
+        code: 137,
+        oom_killed: false,
+        at: Timestamp::now(),
+        error: "the container's monitor was killed, and the container with it".into(),
+    }
+}
+
+/// Waits until the monitor tells of the init's end.
+async fn listen(control: Control) -> std::result::Result<ExitRecord, ControlError> {
+    let mut stream = Stream::new(control)?;
+    loop {
+        match stream.next().await? {
+            Event::Exited(record) => return Ok(record),
+            Event::Dropped(reason) => return Err(ControlError::Dropped(reason)),
+            _ => {}
+        }
+    }
+}
+
+/// Asks a monitor to tell of the end on this connection. Blocks, for microseconds.
+pub(super) fn subscribe(control: &mut Control) -> std::result::Result<(), ControlError> {
+    control.attach(Attach { stdin: false, stdout: false, stderr: false, ..Attach::default() })
+}

@@ -1,0 +1,176 @@
+//! The daemon's start: what runs is found again, what ended meanwhile is noted, what was half done is finished.
+
+use std::{collections::HashSet, os::fd::AsFd, time::Duration};
+
+use longshore_runtime::launch::{self, Connection, Control};
+use longshore_types::Timestamp;
+
+use super::{
+    Container, Containers, Error, Phase, Remove, Result, blocking,
+    create::OWNER,
+    exit::{self, End},
+    remove::remove_tree,
+    restart,
+};
+use crate::db::Durability;
+
+/// What became of a container while no daemon was there.
+#[derive(Debug)]
+enum Found {
+    Running(Box<Control>, i32, Timestamp, bool),
+    Ended(End),
+    Idle,
+    Removing,
+}
+
+impl Containers {
+    /// Takes up every container where the last daemon left it. To be called once, before anything else is asked of
+    /// them; what takes time goes on after this returns.
+    pub async fn restore(&self) -> Result<()> {
+        let mut looks = tokio::task::JoinSet::new();
+        for container in self.all() {
+            let containers = self.clone();
+            looks.spawn_blocking(move || {
+                let found = containers.look_up(&container);
+                (container, found)
+            });
+        }
+        while let Some(looked) = looks.join_next().await {
+            let Ok((container, found)) = looked else { return Err(Error::ShuttingDown) };
+            let taken = match found {
+                Ok(found) => self.take_up(&container, found).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = taken {
+                tracing::error!(id = %container.id(), error = error.line(), "cannot take it up again");
+            }
+        }
+        let containers = self.clone();
+        blocking(move || containers.sweep()).await
+    }
+
+    fn look_up(&self, container: &Container) -> Result<Found> {
+        let state = container.record().state.clone();
+        if state.phase == Phase::Removing {
+            return Ok(Found::Removing);
+        }
+        let nothing = || match state.phase {
+            phase if phase.has_processes() => Ok(Found::Ended(End { error: String::new(), ..exit::lost() })),
+            _ => Ok(Found::Idle),
+        };
+        let Some(directory) = container.open_state_dir()? else { return nothing() };
+        let connected = launch::connect(directory.as_fd());
+        let connected =
+            connected.map_err(|source| Error::Control { id: container.id().to_string(), source })?;
+        let control = |source| Error::Control { id: container.id().to_string(), source };
+        match connected {
+            Connection::Running(mut connection) => {
+                let status = connection.status().map_err(control)?;
+                if let Some(record) = status.exit {
+                    return Ok(Found::Ended(record.into()));
+                }
+                exit::subscribe(&mut connection).map_err(control)?;
+                let paused = status.phase == longshore_runtime::wire::Phase::Paused;
+                Ok(Found::Running(Box::new(connection), status.pid, exit::time(status.started_at), paused))
+            }
+            Connection::Ended(record) => Ok(Found::Ended(record.into())),
+            Connection::Lost => {
+                self.clear_state(container)?;
+                nothing().map(|found| match found {
+                    Found::Ended(_) => Found::Ended(exit::lost()),
+                    found => found,
+                })
+            }
+        }
+    }
+
+    async fn take_up(&self, container: &Container, found: Found) -> Result<()> {
+        match found {
+            Found::Running(control, pid, started_at, paused) => {
+                let phase = if paused { Phase::Paused } else { Phase::Running };
+                let state = container.record().state.clone();
+                if (state.phase, state.pid) != (phase, pid) {
+                    self.change(container, Durability::Kernel, move |record| {
+                        let state = &mut record.state;
+                        (state.phase, state.pid, state.started_at) = (phase, pid, started_at);
+                        Ok(())
+                    })
+                    .await?;
+                }
+                self.supervise(container, *control);
+                if state.removing {
+                    self.finish_removal(container);
+                }
+            }
+            Found::Ended(end) => {
+                let removing = container.record().state.removing;
+                let ran = end.at.since(container.record().state.started_at);
+                self.ended(container, end, ran).await;
+                if removing {
+                    self.finish_removal(container);
+                }
+            }
+            Found::Removing => self.finish_removal(container),
+            Found::Idle => {
+                let state = &container.record().state;
+                if state.phase == Phase::Restarting {
+                    self.restart_after(container, Duration::ZERO);
+                } else if restart::at_boot(&container.record()) {
+                    self.start_at_boot(container);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_removal(&self, container: &Container) {
+        let (containers, container) = (self.clone(), container.clone());
+        tokio::spawn(async move {
+            let reset = containers.change(&container, Durability::Kernel, |record| {
+                if record.state.phase == Phase::Removing {
+                    record.state.phase = Phase::Dead;
+                }
+                Ok(())
+            });
+            let removed = match reset.await {
+                Ok(()) => containers.remove(&container, Remove { force: true, volumes: true }).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = removed {
+                tracing::error!(id = %container.id(), error = error.line(), "cannot finish its removal");
+            }
+        });
+    }
+
+    fn start_at_boot(&self, container: &Container) {
+        let (containers, container) = (self.clone(), container.clone());
+        tokio::spawn(async move {
+            if let Err(error) = containers.start(&container).await {
+                tracing::error!(id = %container.id(), error = error.line(), "cannot start it at the daemon's start");
+            }
+        });
+    }
+
+    /// Removes what belongs to no container: of creations and removals that did not come to their ends.
+    fn sweep(&self) -> Result<()> {
+        let known: HashSet<String> = self.all().iter().map(|container| container.id().to_string()).collect();
+        let store = self.images().store();
+        for entry in store.snapshots()? {
+            if let Some(id) = entry.owner.strip_prefix(OWNER)
+                && !known.contains(id)
+            {
+                store.find_snapshot(entry.id)?.remove()?;
+            }
+        }
+        for root in [&self.settings().data_root, &self.settings().exec_root] {
+            let directory = root.join("containers");
+            let entries = std::fs::read_dir(&directory).map_err(super::io("read", &directory))?;
+            for entry in entries.flatten() {
+                if !known.contains(entry.file_name().to_string_lossy().as_ref()) {
+                    remove_tree(&entry.path())?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
