@@ -8,6 +8,7 @@ use longshore_engine::{
     container::{Containers, Settings},
     db::Db,
     event::Events,
+    spec,
 };
 use longshore_image::Images;
 use longshore_registry::Client;
@@ -44,7 +45,8 @@ impl App {
         let images = Images::new(store, registry, longshore_image::Settings::default());
         let events = Events::default();
         let db = Db::open(&data.join("engine.db"))?;
-        let settings = Settings { data_root: data.to_owned(), exec_root: state.to_owned(), runtime };
+        let spec = spec::Settings { data_root: data.to_owned(), ..spec::Settings::default() };
+        let settings = Settings { data_root: data.to_owned(), exec_root: state.to_owned(), runtime, spec };
         let containers = Containers::open(settings, db, events.clone(), images.clone())?;
         Ok(Self { containers, events, images })
     }

@@ -1,19 +1,19 @@
 //! Making a container: a name, a snapshot on the image's layers, a row. Nothing runs by then.
 
-use std::collections::BTreeMap;
-
 use longshore_runtime::failpoint;
 use longshore_store::Life;
 use longshore_types::{
     ContainerId, Platform, Timestamp,
-    container::{Config, Empty, HostConfig, NetworkingConfig},
-    oci::ContainerConfig,
+    container::{Config, HostConfig, NetworkingConfig},
 };
 
 use super::{
     Container, Containers, Error, Image, Record, Result, State, blocking, io, make_private, remove::Leftovers,
 };
-use crate::db::{Durability, Table};
+use crate::{
+    db::{Durability, Table},
+    log, spec,
+};
 
 /// What snapshots of containers say of whose they are: this, then the ID.
 pub(super) const OWNER: &str = "container:";
@@ -44,20 +44,19 @@ impl Containers {
     }
 
     fn create_blocking(&self, create: Create) -> Result<Created> {
-        let Create { name, platform, mut config, host, networking } = create;
+        let Create { name, platform, mut config, mut host, networking } = create;
+        let (settings, machine) = (&self.settings().spec, self.host()?);
+        let warnings = spec::validate(&mut config, &mut host, &networking, settings, machine)?;
+        log::merge(&mut host.log_config, &settings.log);
+        log::validate(&host.log_config)?;
         let images = self.images();
         let image_id = images.find(&config.image, platform.as_ref())?;
         let image = images.store().image(&image_id)?;
         let image =
             image.ok_or_else(|| Error::Start { reason: format!("image {} is gone", config.image) })?;
-        fill(&mut config, &images.config(&image_id)?.config);
+        spec::defaults(&mut config, &mut host, &images.config(&image_id)?.config, settings, machine)?;
         let id = new_id();
-        if config.entrypoint.iter().flatten().chain(config.cmd.iter().flatten()).next().is_none() {
-            return Err(Error::NoCommand);
-        }
-        if config.hostname.is_empty() {
-            config.hostname = id.as_str().chars().take(12).collect();
-        }
+        spec::hostname(&mut config, &host, &id);
         let name = self.reserve_name(name.as_deref(), &id)?;
         // What is made from here on goes again unless all of it comes to be.
         let mut made = Leftovers::new(self, &id, &name);
@@ -88,7 +87,7 @@ impl Containers {
         made.keep();
         self.insert(&container);
         container.publish(self.events(), "create", []);
-        Ok(Created { container, warnings: Vec::new() })
+        Ok(Created { container, warnings })
     }
 }
 
@@ -107,32 +106,5 @@ fn new_id() -> ContainerId {
         if let Ok(id) = ContainerId::new(text) {
             return id;
         }
-    }
-}
-
-/// Fills in what the image says where the user says nothing.
-fn fill(config: &mut Config, image: &ContainerConfig) {
-    if config.user.is_empty() {
-        config.user.clone_from(&image.user);
-    }
-    if config.working_dir.is_empty() {
-        config.working_dir.clone_from(&image.working_dir);
-    }
-    if config.entrypoint.as_ref().is_none_or(Vec::is_empty) && config.entrypoint.is_none() {
-        if config.cmd.as_ref().is_none_or(Vec::is_empty) {
-            config.cmd.clone_from(&image.cmd);
-        }
-        config.entrypoint.clone_from(&image.entrypoint);
-    }
-    let env = config.env.get_or_insert_default();
-    let key = |text: &str| text.split('=').next().unwrap_or_default().to_owned();
-    let own: Vec<String> = env.iter().map(|text| key(text)).collect();
-    env.extend(image.env.iter().filter(|text| !own.contains(&key(text))).cloned());
-    let mut labels: BTreeMap<String, String> = image.labels.clone();
-    labels.extend(config.labels.take().unwrap_or_default());
-    config.labels = Some(labels);
-    if !image.exposed_ports.is_empty() {
-        let ports = config.exposed_ports.get_or_insert_default();
-        ports.extend(image.exposed_ports.keys().map(|port| (port.clone(), Empty {})));
     }
 }

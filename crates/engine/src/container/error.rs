@@ -5,7 +5,7 @@ use longshore_runtime::{
 use longshore_types::Kind;
 
 use super::state::Refusal;
-use crate::db::DbError;
+use crate::{db::DbError, spec};
 
 /// What a call on containers may return.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -27,8 +27,14 @@ pub enum Error {
     EmptyName,
     #[error("Renaming a container with the same name as its current name")]
     SameName,
-    #[error("no command specified")]
-    NoCommand,
+    #[error("cannot join the namespace of container {id}: it is not running, start it first")]
+    JoinNotRunning { id: String },
+    #[error(transparent)]
+    Spec(#[from] spec::Error),
+    #[error(transparent)]
+    Workdir(#[from] spec::workdir::WorkdirError),
+    #[error(transparent)]
+    Shm(#[from] spec::shm::ShmError),
     #[error("container {id} is not running")]
     NotRunning { id: String },
     #[error("cannot start a paused container, try unpause instead")]
@@ -96,10 +102,10 @@ impl Error {
             | Self::BadName { .. }
             | Self::EmptyName
             | Self::SameName
-            | Self::NoCommand
             | Self::BadSignal { .. }
             | Self::BadCommand { .. } => Kind::InvalidInput,
             Self::NotRunning { .. }
+            | Self::JoinNotRunning { .. }
             | Self::NameTaken { .. }
             | Self::StartPaused
             | Self::StartRemoving
@@ -114,6 +120,9 @@ impl Error {
             Self::Store(error) => error.kind(),
             Self::Db(error) => error.kind(),
             Self::Log(error) => error.kind(),
+            Self::Spec(error) => error.kind(),
+            Self::Workdir(error) => error.kind(),
+            Self::Shm(error) => error.kind(),
             Self::Plan { source, .. } => source.kind(),
             Self::ShuttingDown => Kind::Unavailable,
             Self::NotPaused { .. }

@@ -1,24 +1,24 @@
 //! From a record to a running init: root mounted, spec planned, monitor launched.
 
 use std::{
-    os::fd::AsFd,
+    os::fd::{AsFd, BorrowedFd},
     path::PathBuf,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use longshore_runtime::{
-    cgroup::{self, Driver, Layout},
-    defaults::identity,
+    cgroup,
     launch::{Control, ControlError, LaunchError, Launched, Request},
     plan::{self, Options, Plan},
     seccomp::{self, Filter},
-    spec::{Seccomp, Spec},
+    spec::Seccomp,
     wire::{FdRole, Io, Stdin},
 };
 use longshore_store::Access;
 use rustix::fs::{Mode, OFlags};
 
 use super::{Container, Containers, Error, Record, Result, create::step, io, make_private};
+use crate::spec;
 
 /// Where its cgroups are, in its state directory: for whoever has to kill what is left when the monitor is gone.
 const CGROUP: &str = "cgroup.json";
@@ -26,26 +26,17 @@ const CGROUP: &str = "cgroup.json";
 /// Filters kept: a host has few profiles, and one that has more compiles them again.
 const FILTERS: usize = 16;
 
-/// What plans are made with.
+/// Below the state root: where roots are mounted, each in its own mount namespace.
+pub(super) const PLACE: &str = "rootfs";
+
+/// Compiled filters by their profiles, the last used at the end.
 #[derive(Debug, Default)]
-pub(super) struct Plans {
-    layout: OnceLock<Layout>,
-    /// Compiled filters by their profiles, the last used at the end.
-    filters: Mutex<Vec<(Seccomp, Arc<Option<Filter>>)>>,
-}
+pub(super) struct Filters(Mutex<Vec<(Seccomp, Arc<Option<Filter>>)>>);
 
-impl Plans {
-    fn layout(&self) -> Result<&Layout> {
-        if let Some(layout) = self.layout.get() {
-            return Ok(layout);
-        }
-        let layout = Layout::detect()?;
-        Ok(self.layout.get_or_init(|| layout))
-    }
-
+impl Filters {
     /// The filter of a profile, compiled the first time.
-    fn filter(&self, id: &str, profile: Seccomp) -> Result<Arc<Option<Filter>>> {
-        let lock = || self.filters.lock().unwrap_or_else(PoisonError::into_inner);
+    fn of(&self, id: &str, profile: Seccomp) -> Result<Arc<Option<Filter>>> {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, filter)) = lock().iter().find(|(known, _)| *known == profile) {
             return Ok(Arc::clone(filter));
         }
@@ -58,24 +49,6 @@ impl Plans {
         filters.push((profile, Arc::clone(&filter)));
         Ok(filter)
     }
-
-    fn plan(&self, id: &longshore_types::ContainerId, mut spec: Spec, bundle: PathBuf) -> Result<Plan> {
-        let profile = spec.linux.as_mut().and_then(|linux| linux.seccomp.take());
-        let options = Options {
-            id: id.clone(),
-            cgroup_driver: Driver::Cgroupfs,
-            no_pivot: false,
-            no_new_keyring: false,
-            preserve_fds: 0,
-            rootless: false,
-        };
-        let mut plan = plan::plan(&spec, &bundle, &options, self.layout()?)
-            .map_err(|source| Error::Plan { id: id.to_string(), source })?;
-        if let Some(profile) = profile {
-            plan.seccomp = (*self.filter(id.as_str(), profile)?).clone();
-        }
-        Ok(plan)
-    }
 }
 
 impl Containers {
@@ -84,8 +57,7 @@ impl Containers {
         let record = container.record();
         let snapshot = self.images().store().find_snapshot(record.snapshot)?;
         let root = snapshot.mount(Access::ReadWrite)?;
-        let spec = spec(&record);
-        let plan = self.0.plans.plan(&record.id, spec, container.data_dir().to_owned())?;
+        let plan = self.plan(container, &record, root.as_fd())?;
         step("container.start.directory")?;
         make_private(container.state_dir())?;
         let at = container.state_dir().join(CGROUP);
@@ -147,6 +119,73 @@ impl Containers {
         }
     }
 
+    fn plan(&self, container: &Container, record: &Record, root: BorrowedFd<'_>) -> Result<Plan> {
+        let settings = &self.settings().spec;
+        if !matches!(record.config.working_dir.as_str(), "" | "/") {
+            spec::workdir::make(root, &record.config.working_dir)?;
+        }
+        let groups = record.host.group_add.clone().unwrap_or_default();
+        let user = spec::user::resolve(root, &record.config.user, &groups).map_err(spec::Error::from)?;
+        let inputs = spec::Inputs {
+            settings,
+            root: self.settings().exec_root.join(PLACE),
+            network: self.network(record)?,
+            joins: spec::Joins {
+                pid: self.join("pid", spec::mode::pid(&record.host.pid_mode))?,
+                ipc: self.join("ipc", spec::mode::ipc(&record.host.ipc_mode))?,
+            },
+            mounts: Vec::new(),
+            etc: spec::EtcPaths::default(),
+            shm: self.shm(container, record)?,
+            user,
+            init: None,
+        };
+        let host = self.host()?;
+        let mut spec = spec::build(record, host, &inputs)?;
+        let profile = spec.linux.as_mut().and_then(|linux| linux.seccomp.take());
+        let options = Options {
+            id: record.id.clone(),
+            cgroup_driver: settings.cgroup_driver,
+            no_pivot: false,
+            no_new_keyring: false,
+            preserve_fds: 0,
+            rootless: false,
+        };
+        let plan = plan::plan(&spec, container.data_dir(), &options, &host.cgroups);
+        let mut plan = plan.map_err(|source| Error::Plan { id: record.id.to_string(), source })?;
+        if let Some(profile) = profile {
+            plan.seccomp = (*self.0.filters.of(record.id.as_str(), profile)?).clone();
+        }
+        Ok(plan)
+    }
+
+    fn network(&self, record: &Record) -> Result<spec::NetworkNamespace> {
+        let mode = record.host.network_mode.as_str();
+        if let Some(other) = spec::mode::network_of(mode) {
+            let joined = self.join("net", Some(spec::mode::Mode::Container(other)))?;
+            return Ok(joined.map_or(spec::NetworkNamespace::New, spec::NetworkNamespace::Path));
+        }
+        Ok(if mode == "host" { spec::NetworkNamespace::Host } else { spec::NetworkNamespace::New })
+    }
+
+    /// The namespace of another container that runs, where a mode names one.
+    fn join(&self, kind: &'static str, mode: Option<spec::mode::Mode<'_>>) -> Result<Option<PathBuf>> {
+        let Some(spec::mode::Mode::Container(other)) = mode else { return Ok(None) };
+        let record = self.find(other)?.record();
+        if !record.state.phase.has_processes() {
+            return Err(Error::JoinNotRunning { id: record.id.to_string() });
+        }
+        Ok(Some(PathBuf::from(format!("/proc/{}/ns/{kind}", record.state.pid))))
+    }
+
+    /// The `/dev/shm` that the container shares: its own for others to join, or that of the one it joins.
+    fn shm(&self, container: &Container, record: &Record) -> Result<Option<PathBuf>> {
+        if let Some(spec::mode::Mode::Container(other)) = spec::mode::ipc(&record.host.ipc_mode) {
+            return Ok(Some(spec::shm::path(self.find(other)?.data_dir())));
+        }
+        Ok(spec::shm::mount(&record.host, container.data_dir())?)
+    }
+
     /// Kills what may be left of a container whose monitor is gone, and takes its state directory. Blocks.
     pub(super) fn clear_state(&self, container: &Container) -> Result<()> {
         let at = container.state_dir().join(CGROUP);
@@ -157,6 +196,7 @@ impl Containers {
             cgroup.kill_all(rustix::process::Signal::KILL)?;
             cgroup.remove()?;
         }
+        spec::shm::unmount(container.data_dir())?;
         match std::fs::remove_dir_all(container.state_dir()) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(io("remove", container.state_dir())(error))
@@ -200,30 +240,4 @@ fn lower(cause: &str, errno: Option<i32>) -> String {
         Some(ENOEXEC) => "exec format error".into(),
         _ => cause.to_owned(),
     }
-}
-
-/// The spec of a container.
-fn spec(record: &Record) -> Spec {
-    let command = record.command();
-    let mut spec = identity::spec("rootfs", &command, identity::Host::default());
-    spec.hostname.clone_from(&record.config.hostname);
-    if let Some(process) = &mut spec.process {
-        let own = record.config.env.clone().unwrap_or_default();
-        if own.iter().any(|text| text.starts_with("PATH=")) {
-            process.env.clear();
-        }
-        process.env.push(format!("HOSTNAME={}", record.config.hostname));
-        process.env.extend(own);
-        process.terminal = record.config.tty;
-        if record.config.tty {
-            process.env.push("TERM=xterm".into());
-        }
-        if !record.config.working_dir.is_empty() {
-            process.cwd.clone_from(&record.config.working_dir);
-        }
-    }
-    if let Some(linux) = &mut spec.linux {
-        linux.cgroups_path = format!("/longshore/{}", record.id);
-    }
-    spec
 }

@@ -51,6 +51,7 @@ use crate::{
     attach::Lobby,
     db::{Db, Table},
     event::Events,
+    spec,
 };
 
 /// Where containers are kept, and how they are made unless their creator says otherwise.
@@ -62,6 +63,8 @@ pub struct Settings {
     pub exec_root: PathBuf,
     /// The program `longshore-runtime`.
     pub runtime: PathBuf,
+    /// What containers are whose creator says nothing.
+    pub spec: spec::Settings,
 }
 
 /// All containers.
@@ -80,7 +83,9 @@ struct Inner {
     names: Mutex<HashMap<String, ContainerId>>,
     /// The way to the spawner, from the first start on.
     launcher: OnceLock<Launcher>,
-    plans: launch::Plans,
+    /// What this machine can do, asked the first time.
+    host: OnceLock<spec::Host>,
+    filters: launch::Filters,
 }
 
 /// What became of a call that may find nothing to do.
@@ -129,6 +134,7 @@ impl Containers {
             let path = root.join("containers");
             make_private(&path)?;
         }
+        make_private(&settings.exec_root.join(launch::PLACE))?;
         Ok(Self(Arc::new(Inner {
             settings,
             db,
@@ -137,7 +143,8 @@ impl Containers {
             table: RwLock::new(table),
             names: Mutex::new(names),
             launcher: OnceLock::new(),
-            plans: launch::Plans::default(),
+            host: OnceLock::new(),
+            filters: launch::Filters::default(),
         })))
     }
 
@@ -163,6 +170,15 @@ impl Containers {
     #[must_use]
     pub fn images(&self) -> &Images {
         &self.0.images
+    }
+
+    /// What this machine can do. Blocks the first time.
+    pub fn host(&self) -> Result<&spec::Host> {
+        if let Some(host) = self.0.host.get() {
+            return Ok(host);
+        }
+        let host = spec::Host::probe()?;
+        Ok(self.0.host.get_or_init(|| host))
     }
 
     /// All of them, by ID.

@@ -40,6 +40,7 @@ pub(super) fn record(config: Config, host_config: HostConfig) -> Record {
         mounts: Vec::new(),
         snapshot: 1,
         state: State::default(),
+        health: None,
     }
 }
 

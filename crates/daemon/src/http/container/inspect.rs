@@ -1,19 +1,16 @@
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use axum::{
-    Json, Router,
-    extract::{Path, Query, State},
+    Router,
+    extract::{Path, State},
     routing::get,
 };
-use longshore_api::{
-    Version,
-    container::{GraphDriver, Inspect, NetworkSettings, State as WireState},
-};
+use longshore_api::container::{GraphDriver, Inspect, NetworkSettings, State as WireState};
 use longshore_engine::container::{Container, Containers, Phase, Record};
 use longshore_types::container::{EndpointSettings, NetworkingConfig};
 use serde_json::Value;
 
-use super::{super::error::Failure, is_true};
+use super::super::{body::Json, error::Failure, query::Query, version::Requested};
 use crate::app::App;
 
 pub(super) fn routes() -> Router<App> {
@@ -23,16 +20,17 @@ pub(super) fn routes() -> Router<App> {
 async fn inspect(
     State(containers): State<Containers>,
     Path(id): Path<String>,
-    Query(options): Query<HashMap<String, String>>,
+    Requested(version): Requested,
+    query: Query,
 ) -> Result<Json<Value>, Failure> {
     let container = containers.find(&id)?;
     let mut document = document(&containers, &container);
-    if is_true(options.get("size")) {
+    if query.flag("size") {
         let size = containers.size(&container, Duration::ZERO).await?;
         document.size_rw = Some(size.own);
         document.size_root_fs = Some(size.whole);
     }
-    let document = document.for_version(Version::NEWEST);
+    let document = document.for_version(version);
     let failed = |error: serde_json::Error| Failure::of(longshore_types::Kind::Internal, error.to_string());
     Ok(Json(document.map_err(failed)?))
 }

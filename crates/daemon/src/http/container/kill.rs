@@ -1,31 +1,24 @@
 use axum::{
     Router,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::StatusCode,
     routing::post,
 };
 use longshore_engine::container::Containers;
-use serde::Deserialize;
 
-use super::super::error::Failure;
+use super::super::{error::Failure, query::Query};
 use crate::app::App;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/containers/{id}/kill", post(kill))
 }
 
-#[derive(Debug, Deserialize)]
-struct Options {
-    #[serde(default)]
-    signal: String,
-}
-
 async fn kill(
     State(containers): State<Containers>,
     Path(id): Path<String>,
-    Query(options): Query<Options>,
+    query: Query,
 ) -> Result<StatusCode, Failure> {
     let container = containers.find(&id)?;
-    containers.kill(&container, &options.signal).await?;
+    containers.kill(&container, query.text("signal").unwrap_or_default()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

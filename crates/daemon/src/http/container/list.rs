@@ -1,18 +1,14 @@
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
-use axum::{
-    Json, Router,
-    extract::{Query, State},
-    routing::get,
-};
-use longshore_api::{
-    Version,
-    container::{HealthSummary, HostSummary, NetworkSummary, Summary},
-};
+use axum::{Router, extract::State, routing::get};
+use longshore_api::container::{HealthSummary, HostSummary, NetworkSummary, Summary};
 use longshore_engine::container::{Containers, Phase, Record};
 use longshore_types::Timestamp;
 
-use super::{super::error::Failure, inspect::networks, is_true};
+use super::{
+    super::{body::Json, error::Failure, query::Query, version::Requested},
+    inspect::networks,
+};
 use crate::app::App;
 
 pub(super) fn routes() -> Router<App> {
@@ -21,21 +17,22 @@ pub(super) fn routes() -> Router<App> {
 
 async fn list(
     State(containers): State<Containers>,
-    Query(options): Query<HashMap<String, String>>,
+    Requested(version): Requested,
+    query: Query,
 ) -> Result<Json<Vec<Summary>>, Failure> {
-    let all = is_true(options.get("all"));
+    let all = query.flag("all");
     let mut found = containers.all();
     found.retain(|container| all || container.record().state.phase.is_up());
     found.sort_by_key(|container| std::cmp::Reverse(container.record().created));
     let mut summaries = Vec::with_capacity(found.len());
     for container in found {
         let mut summary = summary(&container.record());
-        if is_true(options.get("size")) {
+        if query.flag("size") {
             let size = containers.size(&container, Duration::ZERO).await?;
             summary.size_rw = Some(size.own);
             summary.size_root_fs = Some(size.whole);
         }
-        summaries.push(summary.for_version(Version::NEWEST));
+        summaries.push(summary.for_version(version));
     }
     Ok(Json(summaries))
 }

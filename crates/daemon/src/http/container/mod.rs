@@ -32,9 +32,3 @@ pub(super) fn routes() -> Router<App> {
         .merge(unpause::routes())
         .merge(wait::routes())
 }
-
-/// Whether a value in a query means yes: Docker's rule.
-fn is_true(value: Option<&String>) -> bool {
-    let value = value.map(|value| value.trim().to_ascii_lowercase());
-    value.is_some_and(|value| !matches!(value.as_str(), "" | "0" | "no" | "false" | "none"))
-}

@@ -1,14 +1,12 @@
-use std::collections::HashMap;
-
 use axum::{
     Router,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::StatusCode,
     routing::delete,
 };
 use longshore_engine::container::{Containers, Remove};
 
-use super::{super::error::Failure, is_true};
+use super::super::{error::Failure, query::Query};
 use crate::app::App;
 
 pub(super) fn routes() -> Router<App> {
@@ -18,13 +16,13 @@ pub(super) fn routes() -> Router<App> {
 async fn remove(
     State(containers): State<Containers>,
     Path(id): Path<String>,
-    Query(options): Query<HashMap<String, String>>,
+    query: Query,
 ) -> Result<StatusCode, Failure> {
     let container = containers.find(&id)?;
-    if is_true(options.get("link")) {
+    if query.flag("link") {
         return Err(Failure::bad(format!("No such link: {id}: links are not names of their own here")));
     }
-    let remove = Remove { force: is_true(options.get("force")), volumes: is_true(options.get("v")) };
+    let remove = Remove { force: query.flag("force"), volumes: query.flag("v") };
     containers.remove(&container, remove).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,12 +1,15 @@
 use axum::{
     Router,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::StatusCode,
     routing::post,
 };
 use longshore_engine::container::Containers;
 
-use super::{super::error::Failure, stop::Options};
+use super::{
+    super::{error::Failure, query::Query},
+    stop::how,
+};
 use crate::app::App;
 
 pub(super) fn routes() -> Router<App> {
@@ -16,9 +19,9 @@ pub(super) fn routes() -> Router<App> {
 async fn restart(
     State(containers): State<Containers>,
     Path(id): Path<String>,
-    Query(options): Query<Options>,
+    query: Query,
 ) -> Result<StatusCode, Failure> {
-    let stop = options.try_into()?;
+    let stop = how(&query)?;
     let container = containers.find(&id)?;
     containers.restart(&container, stop).await?;
     Ok(StatusCode::NO_CONTENT)

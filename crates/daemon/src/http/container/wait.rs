@@ -1,35 +1,28 @@
 use axum::{
     Router,
     body::{Body, Bytes},
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::header,
     response::{IntoResponse, Response},
     routing::post,
 };
 use longshore_api::container::{WaitError, WaitResponse};
 use longshore_engine::container::{Condition, Containers};
-use serde::Deserialize;
 
-use super::super::error::Failure;
+use super::super::{error::Failure, query::Query};
 use crate::app::App;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/containers/{id}/wait", post(wait))
 }
 
-#[derive(Debug, Deserialize)]
-struct Options {
-    #[serde(default)]
-    condition: String,
-}
-
 /// The status goes out at once: a client starts the container once it knows that somebody waits.
 async fn wait(
     State(containers): State<Containers>,
     Path(id): Path<String>,
-    Query(options): Query<Options>,
+    query: Query,
 ) -> Result<Response, Failure> {
-    let condition = match options.condition.as_str() {
+    let condition = match query.text("condition").unwrap_or_default() {
         "" | "not-running" => Condition::NotRunning,
         "next-exit" => Condition::NextExit,
         "removed" => Condition::Removed,
