@@ -74,6 +74,7 @@ impl Longshored {
     pub fn prepare(args: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("ls-").tempdir().expect("a temporary directory");
         let args = args.iter().map(ToString::to_string).collect();
+        fs::write(dir.path().join("daemon.json"), "{}").expect("its settings");
         Self { dir, args, running: None, log: Arc::default() }
     }
 

@@ -9,6 +9,7 @@ pub mod error;
 pub mod lenient;
 pub mod stats;
 pub mod stream;
+pub mod system;
 pub mod version;
 
 pub use error::ErrorResponse;

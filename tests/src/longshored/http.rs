@@ -142,7 +142,6 @@ impl Answer {
     ///
     /// # Panics
     /// If it has another one.
-    #[must_use]
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());

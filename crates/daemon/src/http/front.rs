@@ -1,6 +1,6 @@
 //! What every request goes through: its version and path before the routes, the headers of every answer after them.
 
-use std::{borrow::Cow, panic::AssertUnwindSafe};
+use std::{borrow::Cow, panic::AssertUnwindSafe, time::Instant};
 
 use axum::{
     Router,
@@ -19,16 +19,22 @@ use super::{
     path,
     version::{self, Requested},
 };
+use crate::metrics;
 
 /// The longest path with its query.
 const LONGEST: usize = 64 << 10;
 
 /// Answers a request. Nothing that a route does ends the daemon.
 pub(crate) async fn answer(router: Router, mut request: Request) -> Response {
+    let begun = Instant::now();
+    let mut action = None;
     let span = tracing::debug_span!("request", method = %request.method(), path = request.uri().path());
-    let route = async move {
+    let route = async {
         match prepare(&mut request) {
-            Ok(()) => route(router, request).await,
+            Ok(()) => {
+                action = metrics::action(request.method(), request.uri().path());
+                route(router, request).await
+            }
             Err(failure) => failure.into_response(),
         }
     };
@@ -41,6 +47,7 @@ pub(crate) async fn answer(router: Router, mut request: Request) -> Response {
         }
     };
     decorate(response.headers_mut());
+    metrics::answered(response.status().as_u16(), action, begun.elapsed());
     response
 }
 

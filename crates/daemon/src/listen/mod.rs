@@ -8,6 +8,8 @@ mod address;
 mod pace;
 mod serve;
 mod stream;
+mod tcp;
+pub(crate) mod tls;
 mod unix;
 
 use std::{io, net::TcpListener, os::unix::net::UnixListener, path::PathBuf};
@@ -21,6 +23,23 @@ pub(crate) use unix::{Group, SocketFile};
 pub(crate) enum Listener {
     Unix(UnixListener, Option<SocketFile>),
     Tcp(TcpListener),
+}
+
+impl Listener {
+    /// What to call it in the log.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Unix(listener, _) => {
+                let address = listener.local_addr().ok();
+                address
+                    .and_then(|address| Some(address.as_pathname()?.display().to_string()))
+                    .unwrap_or_default()
+            }
+            Self::Tcp(listener) => {
+                listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
+            }
+        }
+    }
 }
 
 /// Why there is no socket.
@@ -39,4 +58,15 @@ pub(crate) enum ListenError {
     NoGroup { name: String },
     #[error("listen on tcp://{address}")]
     Tcp { address: String, source: io::Error },
+    #[error(
+        "tcp://{address} lets anybody who reaches it be root on this host: use --tlsverify with --tlscacert, \
+         --tlscert and --tlskey, or say --tlsverify=false if you mean it"
+    )]
+    Open { address: String },
+    #[error("take the sockets that systemd passes")]
+    Inherited { source: io::Error },
+    #[error(
+        "no sockets found via socket activation for fd://{which}: make sure the service was started by systemd"
+    )]
+    NoneInherited { which: String },
 }
