@@ -8,7 +8,7 @@ use crate::keeper::Keeper;
 use crate::tool;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -46,6 +46,11 @@ make authority
 make server -CA authority.crt -CAkey authority.key
 make client -CA authority.crt -CAkey authority.key
 "#;
+
+/// Makes `authority`, `server` and `client`, each `.crt` and `.key`, in a directory.
+pub fn make_certificates(dir: &Path) {
+    tool::run(Command::new("bash").args(["-c", CERTIFICATES, "bash"]).arg(dir));
+}
 
 /// What kind of registry a test wants.
 #[derive(Debug, Clone, Default)]
@@ -93,7 +98,7 @@ impl Registry {
             fs::write(dir.path().join("htpasswd"), format!("{USER}:{HASH}\n")).expect("the file of users");
         }
         if options.tls {
-            tool::run(Command::new("bash").args(["-c", CERTIFICATES, "bash"]).arg(dir.path()));
+            make_certificates(dir.path());
         }
         let mut registry = Registry { options, keeper: None, dir, host: "127.0.0.1:0".into() };
         registry.resume();

@@ -7,6 +7,7 @@ pub mod archive;
 pub mod container;
 pub mod error;
 pub mod lenient;
+pub mod operation;
 pub mod stats;
 pub mod stream;
 pub mod system;

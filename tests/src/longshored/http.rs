@@ -53,6 +53,11 @@ impl Exchange {
         self.header("Content-Type", "application/json").body(document.to_string())
     }
 
+    /// The body, as it is sent.
+    pub fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
     /// Sends it, and reads the whole answer.
     ///
     /// # Errors

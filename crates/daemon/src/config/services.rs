@@ -81,9 +81,8 @@ impl Config {
         match self.seccomp_profile.as_str() {
             "" | "builtin" => Ok(String::new()),
             "unconfined" => Ok("unconfined".into()),
-            path => {
-                std::fs::read_to_string(path).map_err(|source| ConfigError::Seccomp { path: path.into(), source })
-            }
+            path => std::fs::read_to_string(path)
+                .map_err(|source| ConfigError::Seccomp { path: path.into(), source }),
         }
     }
 }

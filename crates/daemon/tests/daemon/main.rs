@@ -1,4 +1,9 @@
 //! The daemon, asked through its socket. Needs root.
 
+mod absent;
+mod compat;
 mod front;
+mod hostile;
 mod life;
+mod settings;
+mod tls;
