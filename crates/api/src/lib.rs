@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod container;
 pub mod error;
+pub mod exec;
 pub mod lenient;
 pub mod operation;
 pub mod stats;

@@ -8,6 +8,9 @@ use longshore_engine::{
     container::{Containers, Settings},
     db::Db,
     event::Events,
+    exec::Execs,
+    health::Checks,
+    log::Logs,
 };
 use longshore_image::Images;
 use longshore_registry::Client;
@@ -20,7 +23,9 @@ use crate::{config::Config, system::System};
 pub(crate) struct App {
     pub(crate) containers: Containers,
     pub(crate) events: Events,
+    pub(crate) execs: Execs,
     pub(crate) images: Images,
+    pub(crate) logs: Logs,
     pub(crate) system: System,
 }
 
@@ -31,6 +36,7 @@ impl App {
         // Reading the databases blocks.
         let app = tokio::task::spawn_blocking(move || Self::open_blocking(config, runtime)).await??;
         app.containers.restore().await?;
+        Checks::begin(app.execs.clone());
         Ok(app)
     }
 
@@ -50,8 +56,9 @@ impl App {
         let spec = config.containers()?;
         let settings = Settings { data_root: data.to_owned(), exec_root: state.to_owned(), runtime, spec };
         let containers = Containers::open(settings, db, events.clone(), images.clone())?;
+        let execs = Execs::new(containers.clone());
         let system = System::open(config)?;
-        Ok(Self { containers, events, images, system })
+        Ok(Self { containers, events, execs, images, logs: Logs::default(), system })
     }
 }
 

@@ -57,8 +57,11 @@ macro_rules! failures {
 }
 
 failures!(
+    longshore_engine::attach::Error,
     longshore_engine::container::Error,
     longshore_engine::db::DbError,
+    longshore_engine::exec::Error,
+    longshore_engine::log::Error,
     longshore_image::Error,
     longshore_types::filter::FilterError,
 );

@@ -14,7 +14,7 @@ use longshore_runtime::{launch::Control, spec::ConsoleSize, wire::Attach};
 pub use error::Error;
 pub use keys::Keys;
 pub use lobby::Lobby;
-pub use streams::{Channel, End, Input, Output, Streams};
+pub use streams::{Channel, End, Input, Output, Streams, Terminal};
 
 use crate::{
     container::{Container, Phase},

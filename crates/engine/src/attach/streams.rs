@@ -166,12 +166,13 @@ impl Terminal {
 
 impl Streams {
     /// Copies between the process and a client until one of them has enough. `encode` makes of output what is
-    /// written; `keys` are watched for where there is a terminal.
+    /// written; `keys` are watched for where there is a terminal. The client learns of the end when its connection is
+    /// dropped.
     pub async fn copy<R, W>(
         self,
         keys: Option<Keys>,
-        reader: R,
-        mut writer: W,
+        reader: &mut R,
+        writer: &mut W,
         encode: impl Fn(Channel, Bytes) -> Bytes,
     ) -> End
     where
@@ -187,13 +188,10 @@ impl Streams {
             }
             End::Output
         };
-        let end = tokio::select! {
+        tokio::select! {
             end = outgoing => end,
             end = incoming(input, keys, reader) => end,
-        };
-        // The client sees the end even while somebody else holds the connection; it may have gone itself.
-        writer.shutdown().await.ok();
-        end
+        }
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Filters(Mutex<Vec<(Seccomp, Arc<Option<Filter>>)>>);
 
 impl Filters {
     /// The filter of a profile, compiled the first time.
-    fn of(&self, id: &str, profile: Seccomp) -> Result<Arc<Option<Filter>>> {
+    pub(super) fn of(&self, id: &str, profile: Seccomp) -> Result<Arc<Option<Filter>>> {
         let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, filter)) = lock().iter().find(|(known, _)| *known == profile) {
             return Ok(Arc::clone(filter));

@@ -2,6 +2,7 @@
 
 mod create;
 mod error;
+mod exec_base;
 mod exit;
 mod find;
 mod health;
@@ -38,6 +39,7 @@ use tokio::sync::{OwnedMutexGuard, watch};
 
 pub use create::{Create, Created};
 pub use error::{Error, Result};
+pub use exec_base::Base;
 pub use health::{Health, HealthStatus, Probe};
 pub use record::{Image, Record};
 pub use remove::Remove;

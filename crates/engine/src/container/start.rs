@@ -61,6 +61,7 @@ impl Containers {
     fn note_start(&self, container: &Container, launched: Launched, by_user: bool) -> Result<Launched> {
         super::create::step("container.start.row")?;
         let noted = self.update(container, Durability::Kernel, |record| {
+            record.health = super::Health::at_start(record);
             let state = &mut record.state;
             state.phase = Phase::Running;
             state.pid = launched.pid;

@@ -14,10 +14,18 @@
 
 mod driver;
 mod error;
+mod files;
+mod logs;
 mod open;
+mod read;
+mod record;
 mod size;
 mod tag;
+mod watch;
 
 pub use driver::{Driver, merge, validate};
 pub use error::Error;
+pub use logs::{Logs, Pieces};
 pub use open::{open, path};
+pub use read::{Encode, Query};
+pub use record::Line;

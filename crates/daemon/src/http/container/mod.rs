@@ -1,12 +1,16 @@
 //! `/containers/…`.
 
+mod attach;
+mod attach_ws;
 mod create;
 mod inspect;
 mod kill;
 mod list;
+mod logs;
 mod pause;
 mod remove;
 mod rename;
+mod resize;
 mod restart;
 mod start;
 mod stop;
@@ -15,17 +19,24 @@ mod wait;
 
 use axum::Router;
 
+pub(super) use attach::{framed, media};
+pub(super) use resize::size;
+
 use crate::app::App;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
+        .merge(attach::routes())
+        .merge(attach_ws::routes())
         .merge(create::routes())
         .merge(inspect::routes())
         .merge(kill::routes())
         .merge(list::routes())
+        .merge(logs::routes())
         .merge(pause::routes())
         .merge(remove::routes())
         .merge(rename::routes())
+        .merge(resize::routes())
         .merge(restart::routes())
         .merge(start::routes())
         .merge(stop::routes())
