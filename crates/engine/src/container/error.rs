@@ -27,6 +27,20 @@ pub enum Error {
     EmptyName,
     #[error("Renaming a container with the same name as its current name")]
     SameName,
+    #[error(transparent)]
+    Filter(longshore_types::filter::FilterError),
+    #[error("a prune operation is already running")]
+    PruneRuns,
+    #[error("Cannot update container: Container is marked for removal and cannot be \"update\".")]
+    UpdateRemoving,
+    #[error("Cannot update container: Conflicting options: {what}")]
+    UpdateConflict { what: &'static str },
+    #[error(
+        "Cannot update container: Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time"
+    )]
+    UpdateMemory,
+    #[error("Restart policy cannot be updated because AutoRemove is enabled for the container")]
+    UpdateAutoRemove,
     #[error("cannot join the namespace of container {id}: it is not running, start it first")]
     JoinNotRunning { id: String },
     #[error(transparent)]
@@ -105,6 +119,11 @@ impl Error {
             | Self::BadSignal { .. }
             | Self::BadCommand { .. } => Kind::InvalidInput,
             Self::NotRunning { .. }
+            | Self::PruneRuns
+            | Self::UpdateRemoving
+            | Self::UpdateConflict { .. }
+            | Self::UpdateMemory
+            | Self::UpdateAutoRemove
             | Self::JoinNotRunning { .. }
             | Self::NameTaken { .. }
             | Self::StartPaused
@@ -116,6 +135,7 @@ impl Error {
             | Self::RemoveRunning { .. }
             | Self::RemovePaused { .. } => Kind::Conflict,
             Self::Kill { source, .. } => source.kind(),
+            Self::Filter(error) => error.kind(),
             Self::Image(error) => error.kind(),
             Self::Store(error) => error.kind(),
             Self::Db(error) => error.kind(),

@@ -114,8 +114,12 @@ impl Containers {
             let (containers, container) = this;
             super::create::step("container.exit.row")?;
             let delay = container.next_delay(ran);
+            let kept = container.0.kept.load(std::sync::atomic::Ordering::Relaxed);
             let next = containers.update(&container, Durability::Kernel, |record| {
-                let next = restart::next(record, code, delay);
+                let mut next = restart::next(record, code, delay);
+                if kept && next == restart::Next::Remove {
+                    next = restart::Next::Nothing;
+                }
                 let state = &mut record.state;
                 state.phase = Phase::Exited;
                 if let restart::Next::Start(_) = next {

@@ -21,7 +21,7 @@ use super::{Container, Containers, Error, Record, Result, create::step, io, make
 use crate::spec;
 
 /// Where its cgroups are, in its state directory: for whoever has to kill what is left when the monitor is gone.
-const CGROUP: &str = "cgroup.json";
+pub(super) const CGROUP: &str = "cgroup.json";
 
 /// Filters kept: a host has few profiles, and one that has more compiles them again.
 const FILTERS: usize = 16;

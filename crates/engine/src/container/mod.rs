@@ -8,8 +8,11 @@ mod find;
 mod health;
 pub mod kill;
 mod launch;
+mod list;
 mod name;
+mod prune;
 mod publish;
+mod reconfigure;
 mod record;
 mod remove;
 mod rename;
@@ -27,7 +30,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -41,6 +44,8 @@ pub use create::{Create, Created};
 pub use error::{Error, Result};
 pub use exec_base::Base;
 pub use health::{Health, HealthStatus, Probe};
+pub use list::List;
+pub use prune::Pruned;
 pub use record::{Image, Record};
 pub use remove::Remove;
 pub use root::Root;
@@ -88,6 +93,8 @@ struct Inner {
     /// What this machine can do, asked the first time.
     host: OnceLock<spec::Host>,
     filters: launch::Filters,
+    /// Whether a pruning is under way.
+    pruning: AtomicBool,
 }
 
 /// What became of a call that may find nothing to do.
@@ -108,6 +115,8 @@ struct Shared {
     record: watch::Sender<Arc<Record>>,
     /// Held while the record changes, in the database and here.
     writing: Mutex<()>,
+    /// Whether a user restarts it: its end is not what it was made to be removed at.
+    kept: AtomicBool,
     /// Before the last start by the restart policy.
     delay: Mutex<Duration>,
     /// Held by whoever starts it, notes its end, renames or removes it.
@@ -147,6 +156,7 @@ impl Containers {
             launcher: OnceLock::new(),
             host: OnceLock::new(),
             filters: launch::Filters::default(),
+            pruning: AtomicBool::new(false),
         })))
     }
 
@@ -230,6 +240,7 @@ impl Container {
             record: watch::Sender::new(Arc::new(record)),
             lobby: Lobby::default(),
             writing: Mutex::default(),
+            kept: AtomicBool::new(false),
             delay: Mutex::default(),
             turn: Arc::default(),
         }))

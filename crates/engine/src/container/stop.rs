@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{
     Condition, Container, Containers, Effect, Error, Phase, Result, Verb, kill, state::Verdict, to_the_end,
@@ -90,13 +90,15 @@ impl Containers {
 
     /// Stops a container if it runs, and starts it.
     pub async fn restart(&self, container: &Container, stop: Stop) -> Result<()> {
-        self.stop_for_restart(container, stop).await?;
-        self.start(container).await?;
+        container.0.kept.store(true, Ordering::Relaxed);
+        let stopped = self.stop(container, stop).await;
+        let started = match stopped {
+            Ok(_) => self.start(container).await,
+            Err(error) => Err(error),
+        };
+        container.0.kept.store(false, Ordering::Relaxed);
+        started?;
         container.publish(self.events(), "restart", []);
         Ok(())
-    }
-
-    async fn stop_for_restart(&self, container: &Container, stop: Stop) -> Result<Effect> {
-        self.stop(container, stop).await
     }
 }

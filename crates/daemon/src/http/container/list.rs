@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use axum::{Router, extract::State, routing::get};
 use longshore_api::container::{HealthSummary, HostSummary, NetworkSummary, Summary};
-use longshore_engine::container::{Containers, Phase, Record};
+use longshore_engine::container::{Containers, List, Phase, Record};
 use longshore_types::Timestamp;
 
 use super::{
@@ -20,10 +20,9 @@ async fn list(
     Requested(version): Requested,
     query: Query,
 ) -> Result<Json<Vec<Summary>>, Failure> {
-    let all = query.flag("all");
-    let mut found = containers.all();
-    found.retain(|container| all || container.record().state.phase.is_up());
-    found.sort_by_key(|container| std::cmp::Reverse(container.record().created));
+    let limit = usize::try_from(query.number::<i64>("limit")?.unwrap_or(0)).unwrap_or(0);
+    let list = List { all: query.flag("all"), limit, filters: query.filters()? };
+    let found = containers.list(list).await?;
     let mut summaries = Vec::with_capacity(found.len());
     for container in found {
         let mut summary = summary(&container.record());

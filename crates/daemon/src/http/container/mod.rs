@@ -8,6 +8,7 @@ mod kill;
 mod list;
 mod logs;
 mod pause;
+mod prune;
 mod remove;
 mod rename;
 mod resize;
@@ -15,6 +16,7 @@ mod restart;
 mod start;
 mod stop;
 mod unpause;
+mod update;
 mod wait;
 
 use axum::Router;
@@ -34,6 +36,7 @@ pub(super) fn routes() -> Router<App> {
         .merge(list::routes())
         .merge(logs::routes())
         .merge(pause::routes())
+        .merge(prune::routes())
         .merge(remove::routes())
         .merge(rename::routes())
         .merge(resize::routes())
@@ -41,5 +44,6 @@ pub(super) fn routes() -> Router<App> {
         .merge(start::routes())
         .merge(stop::routes())
         .merge(unpause::routes())
+        .merge(update::routes())
         .merge(wait::routes())
 }
