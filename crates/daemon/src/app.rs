@@ -11,6 +11,7 @@ use longshore_engine::{
     exec::Execs,
     health::Checks,
     log::Logs,
+    stats::Stats,
 };
 use longshore_image::Images;
 use longshore_registry::Client;
@@ -26,6 +27,7 @@ pub(crate) struct App {
     pub(crate) execs: Execs,
     pub(crate) images: Images,
     pub(crate) logs: Logs,
+    pub(crate) stats: Stats,
     pub(crate) system: System,
 }
 
@@ -58,7 +60,8 @@ impl App {
         let containers = Containers::open(settings, db, events.clone(), images.clone())?;
         let execs = Execs::new(containers.clone());
         let system = System::open(config)?;
-        Ok(Self { containers, events, execs, images, logs: Logs::default(), system })
+        let stats = Stats::new(containers.clone());
+        Ok(Self { containers, events, execs, images, logs: Logs::default(), stats, system })
     }
 }
 

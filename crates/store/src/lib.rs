@@ -95,6 +95,7 @@ mod size;
 mod snapshot;
 mod tag;
 mod trash;
+mod view;
 
 pub use blob::{Ingest, PreparedBlob};
 pub use check::Report;
@@ -112,3 +113,4 @@ pub use root::{Options, Store};
 pub use size::Sizes;
 pub use snapshot::{Snapshot, SnapshotEntry};
 pub use tag::{Resolved, Tag, Target};
+pub use view::Over;

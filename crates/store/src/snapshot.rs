@@ -224,6 +224,11 @@ impl Snapshot {
         self.store.dirs.snapshots.join(self.id.to_string()).join("upper")
     }
 
+    /// A directory with nothing in it, in every store.
+    pub(crate) fn empty_path(&self) -> PathBuf {
+        self.store.dirs.root.path().join("empty")
+    }
+
     /// Opens the upper directory: what was changed, in overlay form.
     pub fn upper(&self) -> Result<OwnedFd> {
         Ok(self.dir()?.child("upper")?.into())

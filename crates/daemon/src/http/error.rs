@@ -58,10 +58,15 @@ macro_rules! failures {
 
 failures!(
     longshore_engine::attach::Error,
+    longshore_engine::changes::Error,
     longshore_engine::container::Error,
+    longshore_engine::copy::Error,
     longshore_engine::db::DbError,
     longshore_engine::exec::Error,
+    longshore_engine::export::Error,
     longshore_engine::log::Error,
+    longshore_engine::stats::Error,
+    longshore_engine::top::Error,
     longshore_image::Error,
     longshore_types::filter::FilterError,
 );

@@ -7,6 +7,10 @@ use rustix::io::Errno;
 /// Why something was not copied out of a container, or into it. Where clients look for Docker's words, these are they.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    #[error(transparent)]
+    Container(#[from] crate::container::Error),
+    #[error("the writable layer {snapshot} of the container")]
+    Store { snapshot: u64, source: longshore_store::Error },
     #[error("Could not find the file {path} in container {container}")]
     NotFound { path: String, container: String },
     #[error("extraction point is not a directory")]
@@ -39,6 +43,8 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
+            Self::Container(error) => error.kind(),
+            Self::Store { source, .. } => source.kind(),
             Self::NotFound { .. } => Kind::NotFound,
             Self::NoDirectory
             | Self::ThroughFile { .. }

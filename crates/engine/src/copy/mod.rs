@@ -10,6 +10,7 @@ mod into;
 mod out;
 mod owner;
 mod path;
+mod place;
 
 pub use error::Error;
 pub use into::{Target, Unpack};

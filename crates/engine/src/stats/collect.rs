@@ -39,7 +39,8 @@ struct State {
 struct Stream {
     container: Container,
     sender: watch::Sender<Option<Arc<Sample>>>,
-    sampled: bool,
+    /// When it was sampled last.
+    sampled: Option<Instant>,
 }
 
 /// Gets the samples of one container.
@@ -82,7 +83,7 @@ impl Stats {
         let stream = state.streams.entry(container.id().to_string()).or_insert_with(|| Stream {
             container: container.clone(),
             sender: watch::Sender::new(None),
-            sampled: false,
+            sampled: None,
         });
         let mut receiver = stream.sender.subscribe();
         // What somebody else was sent before is no news.
@@ -104,7 +105,8 @@ impl Inner {
 
     /// Samples until nobody listens.
     async fn run(self: Arc<Self>) {
-        let mut next = Instant::now();
+        // Who begins says that he is new.
+        let mut next = Instant::now() + INTERVAL;
         loop {
             let all = tokio::select! {
                 () = sleep_until(next) => true,
@@ -132,11 +134,15 @@ impl Inner {
             state.running = false;
             return None;
         }
-        let wanted = state.streams.values_mut().filter(|stream| all || !stream.sampled);
+        // Two samples of which the second is made right after the first say nothing of what a CPU does.
+        let due = |stream: &&mut Stream| {
+            stream.sampled.is_none_or(|sampled| all && sampled.elapsed() >= INTERVAL / 2)
+        };
+        let wanted = state.streams.values_mut().filter(due);
         Some(
             wanted
                 .map(|stream| {
-                    stream.sampled = true;
+                    stream.sampled = Some(Instant::now());
                     stream.container.clone()
                 })
                 .collect(),

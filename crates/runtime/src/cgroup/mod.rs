@@ -45,7 +45,7 @@ pub use join::Joiner;
 pub use layout::{Hierarchy, Kind, Layout, Version};
 pub use oom::{OomEvent, OomWatch};
 pub use plan::{Plan, plan};
-pub use stats::Stats;
+pub use stats::{BlkioEntry, Stats};
 pub use systemd::BusError;
 pub use view::{HierarchyView, View};
 
