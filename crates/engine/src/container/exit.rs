@@ -50,7 +50,19 @@ impl Containers {
     }
 
     async fn await_end(&self, container: &Container, control: Control) -> End {
-        match listen(control).await {
+        let listening = listen(control);
+        tokio::pin!(listening);
+        let heard = tokio::select! {
+            heard = &mut listening => heard,
+            () = self.until_ill(container) => {
+                let stopped = self.stop_ill(container, &mut listening).await;
+                match stopped {
+                    Some(heard) => heard,
+                    None => listening.await,
+                }
+            }
+        };
+        match heard {
             Ok(record) => record.into(),
             Err(error) => {
                 let this = (self.clone(), container.clone());
@@ -61,6 +73,37 @@ impl Containers {
                 })
             }
         }
+    }
+
+    /// Waits until a container is unhealthy that is to be restarted then.
+    async fn until_ill(&self, container: &Container) {
+        let is_ill = |record: &std::sync::Arc<super::Record>| {
+            let ill = |health: &super::Health| health.status == super::HealthStatus::Unhealthy;
+            record.host.restart_policy.name == "on-unhealthy" && record.health.as_ref().is_some_and(ill)
+        };
+        if container.watch().wait_for(is_ill).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Asks an unhealthy container to end, then kills it. `None` when its end has not been heard of by then.
+    async fn stop_ill(
+        &self,
+        container: &Container,
+        listening: impl Future<Output = std::result::Result<ExitRecord, ControlError>>,
+    ) -> Option<std::result::Result<ExitRecord, ControlError>> {
+        let seconds = container.record().config.stop_timeout.unwrap_or(super::stop::TIMEOUT);
+        let patience = Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX));
+        if let Err(error) = self.signal(container, container.stop_signal()).await {
+            tracing::warn!(id = %container.id(), error = error.line(), "cannot ask an unhealthy container to end");
+        }
+        if let Ok(heard) = tokio::time::timeout(patience, listening).await {
+            return Some(heard);
+        }
+        if let Err(error) = self.signal(container, super::kill::SIGKILL).await {
+            tracing::warn!(id = %container.id(), error = error.line(), "cannot kill an unhealthy container");
+        }
+        None
     }
 
     /// How a container ended whose monitor is gone. What is left of it is killed. Blocks.

@@ -1,5 +1,6 @@
 //! Containers. One file is one verb.
 
+mod boot;
 mod create;
 mod error;
 mod exec_base;

@@ -19,6 +19,8 @@ use crate::db::Durability;
 enum Found {
     Running(Box<Control>, i32, Timestamp, bool),
     Ended(End),
+    /// Nothing is left of it: the machine was started anew.
+    Rebooted,
     Idle,
     Removing,
 }
@@ -27,6 +29,7 @@ impl Containers {
     /// Takes up every container where the last daemon left it. To be called once, before anything else is asked of
     /// them; what takes time goes on after this returns.
     pub async fn restore(&self) -> Result<()> {
+        let mut booting = Vec::new();
         let mut looks = tokio::task::JoinSet::new();
         for container in self.all() {
             let containers = self.clone();
@@ -37,16 +40,22 @@ impl Containers {
         }
         while let Some(looked) = looks.join_next().await {
             let Ok((container, found)) = looked else { return Err(Error::ShuttingDown) };
-            let taken = match found {
+            let starts = match found {
                 Ok(found) => self.take_up(&container, found).await,
                 Err(error) => Err(error),
             };
-            if let Err(error) = taken {
-                tracing::error!(id = %container.id(), error = error.line(), "cannot take it up again");
+            match starts {
+                Ok(true) => booting.push(container),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::error!(id = %container.id(), error = error.line(), "cannot take it up again");
+                }
             }
         }
         let containers = self.clone();
-        blocking(move || containers.sweep()).await
+        blocking(move || containers.sweep()).await?;
+        self.start_all(booting);
+        Ok(())
     }
 
     fn look_up(&self, container: &Container) -> Result<Found> {
@@ -55,7 +64,7 @@ impl Containers {
             return Ok(Found::Removing);
         }
         let nothing = || match state.phase {
-            phase if phase.has_processes() => Ok(Found::Ended(End { error: String::new(), ..exit::lost() })),
+            phase if phase.has_processes() => Ok(Found::Rebooted),
             _ => Ok(Found::Idle),
         };
         let Some(directory) = container.open_state_dir()? else { return nothing() };
@@ -73,18 +82,27 @@ impl Containers {
                 let paused = status.phase == longshore_runtime::wire::Phase::Paused;
                 Ok(Found::Running(Box::new(connection), status.pid, exit::time(status.started_at), paused))
             }
-            Connection::Ended(record) => Ok(Found::Ended(record.into())),
+            Connection::Ended(record) => {
+                let end = End::from(record);
+                if !state.phase.has_processes() && state.finished_at == end.at {
+                    // It was noted, and its directory was to go next.
+                    self.clear_state(container)?;
+                    return Ok(Found::Idle);
+                }
+                Ok(Found::Ended(end))
+            }
             Connection::Lost => {
                 self.clear_state(container)?;
                 nothing().map(|found| match found {
-                    Found::Ended(_) => Found::Ended(exit::lost()),
+                    Found::Rebooted => Found::Ended(exit::lost()),
                     found => found,
                 })
             }
         }
     }
 
-    async fn take_up(&self, container: &Container, found: Found) -> Result<()> {
+    /// Returns whether the container is to be started now.
+    async fn take_up(&self, container: &Container, found: Found) -> Result<bool> {
         match found {
             Found::Running(control, pid, started_at, paused) => {
                 let phase = if paused { Phase::Paused } else { Phase::Running };
@@ -110,17 +128,31 @@ impl Containers {
                     self.finish_removal(container);
                 }
             }
+            Found::Rebooted => {
+                let end = End { code: 255, error: String::new(), ..exit::lost() };
+                self.ended(container, end, Duration::ZERO).await;
+                if container.record().state.phase != Phase::Restarting {
+                    return Ok(false);
+                }
+                // With the others, in their order.
+                self.change(container, Durability::Kernel, |record| {
+                    record.state.phase = Phase::Exited;
+                    Ok(())
+                })
+                .await?;
+                return Ok(true);
+            }
             Found::Removing => self.finish_removal(container),
             Found::Idle => {
                 let state = &container.record().state;
                 if state.phase == Phase::Restarting {
                     self.restart_after(container, Duration::ZERO);
                 } else if restart::at_boot(&container.record()) {
-                    self.start_at_boot(container);
+                    return Ok(true);
                 }
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn finish_removal(&self, container: &Container) {
@@ -138,15 +170,6 @@ impl Containers {
             };
             if let Err(error) = removed {
                 tracing::error!(id = %container.id(), error = error.line(), "cannot finish its removal");
-            }
-        });
-    }
-
-    fn start_at_boot(&self, container: &Container) {
-        let (containers, container) = (self.clone(), container.clone());
-        tokio::spawn(async move {
-            if let Err(error) = containers.start(&container).await {
-                tracing::error!(id = %container.id(), error = error.line(), "cannot start it at the daemon's start");
             }
         });
     }

@@ -6,7 +6,7 @@ use super::{
 use crate::db::Durability;
 
 /// Seconds that a container has to end when it is asked to.
-const TIMEOUT: i64 = 10;
+pub(super) const TIMEOUT: i64 = 10;
 /// How long a killed container may take.
 const KILLED: Duration = Duration::from_secs(30);
 
