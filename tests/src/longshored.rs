@@ -43,6 +43,7 @@ exit $code
 pub struct Longshored {
     dir: TempDir,
     args: Vec<String>,
+    env: Vec<(String, String)>,
     running: Option<Running>,
     log: Arc<Mutex<String>>,
 }
@@ -75,7 +76,12 @@ impl Longshored {
         let dir = tempfile::Builder::new().prefix("ls-").tempdir().expect("a temporary directory");
         let args = args.iter().map(ToString::to_string).collect();
         fs::write(dir.path().join("daemon.json"), "{}").expect("its settings");
-        Self { dir, args, running: None, log: Arc::default() }
+        Self { dir, args, env: Vec::new(), running: None, log: Arc::default() }
+    }
+
+    /// Sets a variable of its environment, from its next start on.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.env.push((name.into(), value.into()));
     }
 
     /// Starts it on the same directories, and waits until it answers.
@@ -87,6 +93,7 @@ impl Longshored {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("exec 3<&0; {SCRIPT}"), "sh"]).arg(program()).args(self.roots());
         command.args(["-H", &format!("unix://{}", self.socket().display())]).args(&self.args);
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut shell = command.spawn().expect("a shell");
         keep(shell.stderr.take().expect("it is a pipe"), Arc::clone(&self.log));

@@ -5,10 +5,14 @@
 
 pub mod archive;
 pub mod container;
+pub mod df;
 pub mod error;
+pub mod event;
 pub mod exec;
+pub mod image;
 pub mod lenient;
 pub mod operation;
+pub mod progress;
 pub mod stats;
 pub mod stream;
 pub mod system;

@@ -10,6 +10,7 @@ use longshore_engine::{
     event::Events,
     exec::Execs,
     health::Checks,
+    image::Library,
     log::Logs,
     stats::Stats,
 };
@@ -26,6 +27,7 @@ pub(crate) struct App {
     pub(crate) events: Events,
     pub(crate) execs: Execs,
     pub(crate) images: Images,
+    pub(crate) library: Library,
     pub(crate) logs: Logs,
     pub(crate) stats: Stats,
     pub(crate) system: System,
@@ -59,9 +61,10 @@ impl App {
         let settings = Settings { data_root: data.to_owned(), exec_root: state.to_owned(), runtime, spec };
         let containers = Containers::open(settings, db, events.clone(), images.clone())?;
         let execs = Execs::new(containers.clone());
+        let library = Library::new(images.clone(), containers.clone());
         let system = System::open(config)?;
         let stats = Stats::new(containers.clone());
-        Ok(Self { containers, events, execs, images, logs: Logs::default(), stats, system })
+        Ok(Self { containers, events, execs, images, library, logs: Logs::default(), stats, system })
     }
 }
 

@@ -11,13 +11,16 @@
 
 pub mod attach;
 pub mod changes;
+pub mod commit;
 pub mod container;
 pub mod copy;
 pub mod db;
+pub mod df;
 pub mod event;
 pub mod exec;
 pub mod export;
 pub mod health;
+pub mod image;
 pub mod log;
 pub mod monitor;
 mod ready;

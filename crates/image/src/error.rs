@@ -68,6 +68,8 @@ pub enum Error {
     IncompleteIndex { digest: Digest, missing: String },
     #[error("make the archive of layer {layer} again")]
     LayerTar { layer: DiffId, source: std::io::Error },
+    #[error("statement {digest} is not JSON")]
+    Statement { digest: Digest, source: serde_json::Error },
     #[error("cancelled")]
     Cancelled,
     #[error("the process is being shut down")]
@@ -109,7 +111,7 @@ impl Error {
                 }
                 _ => Kind::Internal,
             },
-            Self::Root { .. } => Kind::Internal,
+            Self::Root { .. } | Self::Statement { .. } => Kind::Internal,
             Self::Cancelled | Self::ShuttingDown => Kind::Unavailable,
         }
     }

@@ -89,6 +89,11 @@ impl Filters {
         }
     }
 
+    /// The names of the filters.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// The values of a filter.
     #[must_use]
     pub fn get(&self, name: &str) -> &[String] {

@@ -18,6 +18,7 @@
 //!   next pull goes on from there.
 //! * Work of the disk and of the processor is done on threads that may block, never on the runtime's.
 
+mod attestation;
 pub mod changes;
 mod commit;
 mod create;
@@ -37,6 +38,7 @@ mod prune;
 mod pull;
 mod push;
 mod recipe;
+mod remote;
 mod remove;
 mod resolve;
 mod save;
@@ -48,6 +50,7 @@ mod view;
 
 use std::sync::Arc;
 
+pub use attestation::Attestation;
 pub use commit::{Changed, CommitError, CommitOptions};
 pub use error::{Error, Result};
 pub use filter::{FilterError, Filters};
@@ -63,6 +66,7 @@ pub use manifests::{ManifestState, ManifestSummary};
 pub use prune::{PruneOptions, Pruned, Stayed, Why};
 pub use pull::{PullOptions, Pulled};
 pub use push::{PushOptions, Pushed};
+pub use remote::Remote;
 pub use remove::{Keeper, Kept, Nobody, RemoveError, RemoveOptions, Removed, Step, User, Users};
 pub use save::{SaveError, SaveOptions};
 pub use settings::Settings;

@@ -166,6 +166,8 @@ impl Images {
         found: &Found,
         progress: &dyn Progress,
     ) -> Result<()> {
+        let image = found.image();
+        let is_here = self.blocking(move |store| Ok(store.image(&image)?.is_some())).await?;
         let mut missing: Vec<(LayerKey, Descriptor)> = Vec::new();
         for (descriptor, diff_id) in found.manifest.layers.iter().zip(&found.config.rootfs.diff_ids) {
             let key = LayerKey { blob: descriptor.digest.clone(), diff_id: diff_id.clone() };
@@ -175,7 +177,10 @@ impl Images {
             let id = descriptor.digest.short();
             let here = diff_id.clone();
             if self.blocking(move |store| Ok(store.layer(&here)?.is_some())).await? {
-                progress.report(ProgressEvent::new(id, Status::AlreadyExists));
+                // As Docker: of an image that is here already, layers are not spoken of.
+                if !is_here {
+                    progress.report(ProgressEvent::new(id, Status::AlreadyExists));
+                }
                 continue;
             }
             progress.report(ProgressEvent::new(id, Status::PullingFsLayer));

@@ -55,9 +55,9 @@ impl Images {
             return Err(Error::PushByDigest);
         }
         let name = name.clone().with_default_tag();
-        let target = self.pushed_target(&name).await?;
         let repository = self.registry().repository(&name, options.credentials.clone())?;
         progress.report(ProgressEvent::of_all(Status::PushRefersTo { repository: name.repository() }));
+        let target = self.pushed_target(&name).await?;
         self.push_tag(&repository, &name, target, options, progress).await
     }
 
@@ -74,11 +74,11 @@ impl Images {
             let tags = self.blocking(move |store| Ok(store.tags()?)).await?;
             tags.into_iter().filter(|tag| tag.name.repository() == repository).collect::<Vec<_>>()
         };
+        let repository = self.registry().repository(&name, options.credentials.clone())?;
+        progress.report(ProgressEvent::of_all(Status::PushRefersTo { repository: name.repository() }));
         if tags.is_empty() {
             return Err(Error::NoTagToPush { name: name.familiar() });
         }
-        let repository = self.registry().repository(&name, options.credentials.clone())?;
-        progress.report(ProgressEvent::of_all(Status::PushRefersTo { repository: name.repository() }));
         let mut pushed = Vec::new();
         for tag in tags {
             pushed.push(self.push_tag(&repository, &tag.name, tag.target, options, progress).await?);
@@ -127,7 +127,9 @@ impl Images {
             let credentials = &options.credentials;
             let pushing = Pushing { images: self, repository, credentials, progress };
             let blobs = plan.blobs();
-            stream::iter(blobs.iter().map(|blob| pushing.blob(blob)))
+            // Collected, since a task of the runtime cannot hold the closure.
+            let sending: Vec<_> = blobs.iter().map(|blob| pushing.blob(blob)).collect();
+            stream::iter(sending)
                 .buffer_unordered(self.settings().max_concurrent_uploads.max(1))
                 .try_collect::<()>()
                 .await?;

@@ -121,7 +121,10 @@ pub fn parse_rfc3339(text: &str) -> Option<(i64, u32)> {
 /// 1970 with or without a fraction.
 #[must_use]
 pub fn parse_timestamp(text: &str, now: (i64, u32)) -> Option<(i64, u32)> {
-    if let Some(nanos) = parse_duration(text) {
+    // A bare 0 is the beginning of 1970, as for Docker.
+    if text != "0"
+        && let Some(nanos) = parse_duration(text)
+    {
         let now = i128::from(now.0) * 1_000_000_000 + i128::from(now.1) - i128::from(nanos);
         let seconds = i64::try_from(now.div_euclid(1_000_000_000)).ok()?;
         return Some((seconds, u32::try_from(now.rem_euclid(1_000_000_000)).ok()?));

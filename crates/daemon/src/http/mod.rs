@@ -18,7 +18,6 @@ mod plugin;
 mod query;
 mod swarm;
 mod system;
-#[allow(dead_code, reason = "not every part is used by a route yet")]
 mod version;
 mod volume;
 

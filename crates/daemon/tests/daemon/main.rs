@@ -1,9 +1,13 @@
 //! The daemon, asked through its socket. Needs root.
 
+#![recursion_limit = "1024"]
+#![expect(clippy::unwrap_used, reason = "a test says so when something fails")]
+
 mod absent;
 mod compat;
 mod front;
 mod hostile;
+mod image;
 mod life;
 mod settings;
 mod tls;

@@ -98,7 +98,10 @@ impl<'a> Plan<'a> {
         let Some(node) = self.view.images.get(image) else { return Vec::new() };
         let tags = node.tags.iter().map(|tag| &tag.name).filter(|name| self.view.tagged(name).len() == 1);
         let digests = node.digests.iter().filter(|name| self.view.digested(name).len() == 1);
-        tags.chain(digests).cloned().collect()
+        let mut names: Vec<Reference> = tags.chain(digests).cloned().collect();
+        // As Docker: by repository, its tags before its digests.
+        names.sort_by_cached_key(ToString::to_string);
+        names
     }
 
     /// Fails if a container uses the image and `name` is all that it is known by.

@@ -36,7 +36,8 @@ async fn list(
     Ok(Json(summaries))
 }
 
-fn summary(record: &Record) -> Summary {
+/// A container as it is shown in a list, without sizes.
+pub(in crate::http) fn summary(record: &Record) -> Summary {
     Summary {
         id: record.id.to_string(),
         names: vec![format!("/{}", record.name)],

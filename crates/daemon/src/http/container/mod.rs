@@ -31,6 +31,7 @@ pub(super) use attach::{framed, media};
 pub(super) use resize::size;
 
 use crate::app::App;
+pub(super) use list::summary;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()

@@ -1,9 +1,11 @@
-//! `/distribution/…`.
+//! `/distribution/…`: what a registry has under a name.
 
-use axum::Router;
+mod inspect;
+
+use axum::{Router, routing::get};
 
 use crate::app::App;
 
 pub(super) fn routes() -> Router<App> {
-    Router::new()
+    Router::new().route("/distribution/{name}/json", get(inspect::inspect))
 }

@@ -1,9 +1,12 @@
 //! `/events`.
 
-use axum::Router;
+mod filter;
+mod listen;
+
+use axum::{Router, routing::get};
 
 use crate::app::App;
 
 pub(super) fn routes() -> Router<App> {
-    Router::new()
+    Router::new().route("/events", get(listen::listen))
 }

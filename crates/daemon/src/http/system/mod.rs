@@ -2,6 +2,7 @@
 
 mod auth;
 mod build;
+mod df;
 mod info;
 mod ping;
 mod version;
@@ -23,5 +24,6 @@ pub(super) fn routes() -> Router<App> {
         .route("/grpc", any(build::session))
         .route("/info", get(info::info))
         .route("/session", post(build::session))
+        .route("/system/df", get(df::df))
         .route("/version", get(version::version))
 }
