@@ -26,7 +26,6 @@ const STEPS: &[&str] = &[
     "images bb",
     "images --filter reference=b*",
     "images --filter dangling=true",
-    "images --filter before=bb:1",
     "images --filter label=io.buildah.version",
     "history R/lib/built:1 --no-trunc",
     "history bb:1",
@@ -88,7 +87,11 @@ fn said(
     names: &mut Names,
 ) -> String {
     let words = step.split(' ').map(|word| {
-        let word = word.replace("R/", &format!("{registry}/")).replace("DIR", dir.to_str().unwrap());
+        let word = match (word.strip_prefix("R/"), word.strip_prefix("DIR/")) {
+            (Some(name), _) => format!("{registry}/{name}"),
+            (_, Some(file)) => dir.join(file).display().to_string(),
+            _ => word.to_owned(),
+        };
         // Words with a space in them, written without.
         word.replace("{{json.", "{{json .")
             .replace("CMD=", "CMD ")
