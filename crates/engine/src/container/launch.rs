@@ -213,7 +213,7 @@ fn failure(record: &Record, error: LaunchError) -> Error {
     };
     let mut reason = format!("unable to start container process: {step}: {cause}");
     let program = record.command().first().map(|word| (*word).to_owned()).unwrap_or_default();
-    if step == "exec" {
+    if step == "exec" || step.starts_with("exec ") {
         reason = format!("unable to start container process: exec: {program:?}: {}", lower(&cause, errno));
     }
     let exit_code = match errno {

@@ -14,7 +14,7 @@ use crate::{
 
 const SIGKILL: i32 = 9;
 /// Execs that are kept, those that run not counted.
-const MAX_KEPT: usize = 4096;
+const MAX_KEPT: usize = 1024;
 /// Bytes of an ID, written as twice as many digits.
 const ID: usize = 32;
 
@@ -157,9 +157,19 @@ impl Execs {
         exec.container.publish(self.0.containers.events(), "exec_detach", attributes);
     }
 
+    /// Forgets one that nobody knows of.
+    pub(crate) fn forget(&self, exec: &Exec) {
+        let mut table = self.table();
+        table.all.remove(&exec.id);
+        table.idle.retain(|id| *id != exec.id);
+    }
+
     /// Takes note that one has ended: it may go.
     pub(super) fn rest(&self, exec: &Exec) {
-        self.table().idle.push_back(exec.id.clone());
+        let mut table = self.table();
+        if table.all.contains_key(&exec.id) {
+            table.idle.push_back(exec.id.clone());
+        }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

@@ -43,11 +43,13 @@ impl Checks {
         let config =
             Config { command: plan.command.clone(), stdout: true, stderr: true, ..Config::default() };
         let exec = self.execs.create_prepared(container, config, prepared.clone()).await?;
-        let mut started = self.execs.start(&exec, How::default()).await?;
+        let started = self.execs.start(&exec, How::default()).await;
+        // Whoever hears of it in the events finds it while it runs.
+        let kill = Kill { checks: self, exec: Arc::clone(&exec), running: started.is_ok() };
+        let mut started = started?;
         if prepared.is_none() {
             *prepared = exec.prepared();
         }
-        let kill = Kill { checks: self, exec: Some(Arc::clone(&exec)) };
         let ends = Ends(Arc::clone(&exec));
         let ended = async {
             if let Some(streams) = &mut started.streams {
@@ -69,28 +71,30 @@ impl Checks {
             exec.ended().await;
             return Ok(None);
         }
-        kill.forget();
+        kill.ended();
         Ok(exec.state().exit_code)
     }
 }
 
-/// Kills a check that nobody waits for any more.
+/// Forgets a check, and kills it when nobody waits for it any more.
 struct Kill<'a> {
     checks: &'a Checks,
-    exec: Option<Arc<Exec>>,
+    exec: Arc<Exec>,
+    running: bool,
 }
 
 impl Kill<'_> {
-    fn forget(mut self) {
-        self.exec = None;
+    fn ended(mut self) {
+        self.running = false;
     }
 }
 
 impl Drop for Kill<'_> {
     fn drop(&mut self) {
-        if let Some(exec) = self.exec.take() {
-            self.checks.execs.kill(exec);
+        if self.running {
+            self.checks.execs.kill(Arc::clone(&self.exec));
         }
+        self.checks.execs.forget(&self.exec);
     }
 }
 

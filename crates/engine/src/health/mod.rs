@@ -10,7 +10,6 @@ mod plan;
 
 use std::time::Duration;
 
-use longshore_runtime::wire::Target;
 use longshore_types::{Timestamp, container::Config};
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
 
@@ -26,8 +25,6 @@ use crate::{
 const GRID: Duration = Duration::from_millis(100);
 /// Results that are kept.
 const KEPT: usize = 5;
-/// How long an unhealthy container that is to be restarted may take to end.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// The checks of all containers.
 #[derive(Clone, Debug)]
@@ -114,9 +111,6 @@ impl Checks {
             if health.status != before {
                 let action = format!("health_status: {}", health.status.name());
                 container.publish(self.containers.events(), &action, []);
-                if health.status == HealthStatus::Unhealthy {
-                    self.restart(&container);
-                }
             }
         }
     }
@@ -130,34 +124,5 @@ impl Checks {
         let since = due.duration_since(self.epoch);
         let beyond = Duration::from_nanos(u64::try_from(since.as_nanos() % GRID.as_nanos()).unwrap_or(0));
         due - beyond
-    }
-
-    /// Ends a container that is to be restarted when it is unhealthy; its restart policy does the rest.
-    fn restart(&self, container: &Container) {
-        if container.record().host.restart_policy.name != "on-unhealthy" {
-            return;
-        }
-        let container = container.clone();
-        tokio::spawn(async move {
-            for signal in [15, 9] {
-                let this = container.clone();
-                let sent = tokio::task::spawn_blocking(move || {
-                    this.control().and_then(|mut control| {
-                        let id = this.id().to_string();
-                        control
-                            .signal(Target::Init, signal)
-                            .map_err(|source| crate::container::Error::Control { id, source })
-                    })
-                });
-                if let Ok(Err(error)) = sent.await {
-                    tracing::warn!(id = %container.id(), error = error.line(), "cannot end an unhealthy container");
-                }
-                let mut watch = container.watch();
-                let ended = watch.wait_for(|record| !record.state.phase.has_processes());
-                if tokio::time::timeout(GRACE, ended).await.is_ok() {
-                    return;
-                }
-            }
-        });
     }
 }

@@ -124,6 +124,8 @@ pub fn validate(config: &LogConfig) -> Result<(), Error> {
     }
     match options.keys().find(|option| !driver.knows(option)) {
         Some(option) => Err(Error::UnknownOption { driver: driver.name(), option: option.clone() }),
+        // Better none than one that is silent.
+        None if driver.forwards() => Err(Error::NotServed { driver: driver.name() }),
         None => Ok(()),
     }
 }
@@ -186,8 +188,9 @@ mod tests {
         }
         validate(&config("none", &[("whatever", "")])).unwrap();
         validate(&config("json-file", &[("max-size", "10m"), ("tag", "x"), ("mode", "blocking")])).unwrap();
-        validate(&config("gelf", &[("gelf-address", "udp://localhost:1"), ("cache-max-size", "1m")]))
-            .unwrap();
+        let known = config("gelf", &[("gelf-address", "udp://localhost:1"), ("cache-max-size", "1m")]);
+        let message = validate(&known).unwrap_err().to_string();
+        assert!(message.starts_with("log driver gelf is not served yet"), "{message}");
     }
 
     #[test]

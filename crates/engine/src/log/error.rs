@@ -7,6 +7,9 @@ pub enum Error {
     UnknownDriver { driver: String },
     #[error("unknown log opt '{option}' for {driver} log driver")]
     UnknownOption { driver: &'static str, option: String },
+    /// One that Docker has, and that sends output away.
+    #[error("log driver {driver} is not served yet: use json-file or local, and send the files away")]
+    NotServed { driver: &'static str },
     #[error("logger: logging mode not supported: {mode}")]
     Mode { mode: String },
     #[error("logger: max-buffer-size option is only supported with 'mode=non-blocking'")]
@@ -44,7 +47,7 @@ impl Error {
             | Self::Buffer { .. }
             | Self::NoStream => Kind::InvalidInput,
             Self::Removed => Kind::Conflict,
-            Self::NotReadable => Kind::Unsupported,
+            Self::NotReadable | Self::NotServed { .. } => Kind::Unsupported,
             Self::Value { .. }
             | Self::Open { .. }
             | Self::Read { .. }

@@ -6,7 +6,10 @@ use axum::{
     routing::get,
 };
 use longshore_api::container::{GraphDriver, Inspect, NetworkSettings, State as WireState};
-use longshore_engine::container::{Container, Containers, Phase, Record};
+use longshore_engine::{
+    container::{Container, Containers, Phase, Record},
+    exec::Execs,
+};
 use longshore_types::container::{EndpointSettings, NetworkingConfig};
 use serde_json::Value;
 
@@ -19,12 +22,15 @@ pub(super) fn routes() -> Router<App> {
 
 async fn inspect(
     State(containers): State<Containers>,
+    State(execs): State<Execs>,
     Path(id): Path<String>,
     Requested(version): Requested,
     query: Query,
 ) -> Result<Json<Value>, Failure> {
     let container = containers.find(&id)?;
     let mut document = document(&containers, &container);
+    let running = execs.of(&container);
+    document.exec_ids = (!running.is_empty()).then_some(running);
     if query.flag("size") {
         let size = containers.size(&container, Duration::ZERO).await?;
         document.size_rw = Some(size.own);
