@@ -92,13 +92,11 @@ impl Containers {
         let exit_code = if let Error::BadCommand { exit_code, .. } = error { exit_code } else { 128 };
         let noted = self.update(container, Durability::Kernel, |record| {
             let state = &mut record.state;
-            if state.phase == Phase::Restarting {
-                state.phase = Phase::Exited;
-            }
-            state.ends += 1;
             (state.error, state.exit_code) = (line, exit_code);
-            if state.phase == Phase::Exited {
-                state.finished_at = Timestamp::now();
+            // Who waits for the end of a run does not hear of one that never was.
+            if state.phase == Phase::Restarting {
+                (state.phase, state.finished_at) = (Phase::Exited, Timestamp::now());
+                state.ends += 1;
             }
             Ok(())
         });
