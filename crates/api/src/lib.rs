@@ -11,6 +11,7 @@ pub mod event;
 pub mod exec;
 pub mod image;
 pub mod lenient;
+pub mod network;
 pub mod operation;
 pub mod progress;
 pub mod stats;

@@ -10,9 +10,11 @@ use longshore_engine::{
     event::Events,
     exec::Execs,
     health::Checks,
-    image::Library,
     log::Logs,
+    network::{self, Networks},
     stats::Stats,
+    image::Library,
+    volume::Volumes,
 };
 use longshore_image::Images;
 use longshore_registry::Client;
@@ -29,8 +31,10 @@ pub(crate) struct App {
     pub(crate) images: Images,
     pub(crate) library: Library,
     pub(crate) logs: Logs,
+    pub(crate) networks: Networks,
     pub(crate) stats: Stats,
     pub(crate) system: System,
+    pub(crate) volumes: Volumes,
 }
 
 impl App {
@@ -49,8 +53,9 @@ impl App {
         let make =
             |path: &Path| std::fs::create_dir_all(path).with_context(|| format!("make {}", path.display()));
         make(state)?;
+        let is_new = !data.join("engine.db").exists();
         let (store, recovery) = Store::open(data, store_options())?;
-        if !recovery.is_clean() {
+        if !is_new && !recovery.is_clean() {
             tracing::warn!(?recovery, "the store was not closed in order");
         }
         let registry = Client::new(config.registry())?;
@@ -59,12 +64,17 @@ impl App {
         let db = Db::open(&data.join("engine.db"))?;
         let spec = config.containers()?;
         let settings = Settings { data_root: data.to_owned(), exec_root: state.to_owned(), runtime, spec };
-        let containers = Containers::open(settings, db, events.clone(), images.clone())?;
+        let mut settings_of_networks = network::Settings::new(state);
+        settings_of_networks.apply(&config.network)?;
+        let networks = Networks::open(settings_of_networks, db.clone(), events.clone())?;
+        let containers = Containers::open(settings, db, events.clone(), images.clone(), networks.clone())?;
         let execs = Execs::new(containers.clone());
-        let library = Library::new(images.clone(), containers.clone());
         let system = System::open(config)?;
+        let library = Library::new(images.clone(), containers.clone());
         let stats = Stats::new(containers.clone());
-        Ok(Self { containers, events, execs, images, library, logs: Logs::default(), stats, system })
+        let volumes = containers.volumes().clone();
+        let logs = Logs::default();
+        Ok(Self { containers, events, execs, images, library, logs, networks, stats, system, volumes })
     }
 }
 

@@ -137,7 +137,9 @@ async fn serve(
     }
     notify(&[NotifyState::Stopping]);
     end.send_replace(true);
-    Ok(serving.await??)
+    serving.await??;
+    // Without running containers the host is as it was before.
+    Ok(tokio::task::spawn_blocking(move || app.networks.close()).await??)
 }
 
 /// Tells systemd, if it has started us.

@@ -23,6 +23,7 @@ pub mod health;
 pub mod image;
 pub mod log;
 pub mod monitor;
+pub mod network;
 mod ready;
 pub mod spec;
 pub mod stats;

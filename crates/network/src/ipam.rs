@@ -62,6 +62,13 @@ impl Addresses {
         self.used.len() as u64
     }
 
+    /// How many are free for whoever asks for none in particular.
+    #[must_use]
+    pub fn available(&self) -> u64 {
+        let (first, last) = (self.range.address().to_bits(), self.range.last().to_bits());
+        self.range.size() - self.used.range(first..=last).count() as u64
+    }
+
     /// Takes this one.
     pub fn reserve(&mut self, address: Ipv4Addr) -> Result<()> {
         if !self.subnet.contains(address) {
@@ -147,7 +154,9 @@ mod tests {
         assert!(matches!(again, Err(Error::AddressTaken { .. })));
         let outside = addresses.reserve("10.0.1.7".parse().unwrap());
         assert!(matches!(outside, Err(Error::OutOfSubnet { .. })));
+        assert_eq!(addresses.available(), 0);
         addresses.release("10.0.0.129".parse().unwrap());
+        assert_eq!((addresses.available(), addresses.used()), (1, 4));
         assert_eq!(addresses.take().unwrap().octets()[3], 129);
     }
 }

@@ -8,6 +8,7 @@ mod digest;
 pub mod filter;
 mod id;
 mod kind;
+pub mod network;
 pub mod oci;
 pub mod platform;
 pub mod progress;

@@ -65,6 +65,7 @@ failures!(
     longshore_engine::exec::Error,
     longshore_engine::export::Error,
     longshore_engine::log::Error,
+    longshore_engine::network::Error,
     longshore_engine::stats::Error,
     longshore_engine::top::Error,
     longshore_image::Error,

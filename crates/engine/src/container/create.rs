@@ -72,6 +72,7 @@ impl Containers {
             config,
             host,
             networking,
+            ports: std::collections::BTreeMap::new(),
             mounts: Vec::new(),
             snapshot: snapshot.id(),
             state: State::default(),

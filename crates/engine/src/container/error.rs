@@ -89,6 +89,10 @@ pub enum Error {
     #[error(transparent)]
     Db(#[from] DbError),
     #[error(transparent)]
+    Network(#[from] crate::network::Error),
+    #[error("failed to set up container networking")]
+    Attach { source: crate::network::Error },
+    #[error(transparent)]
     Log(#[from] crate::log::Error),
     #[error("container {id}: plan")]
     Plan { id: String, source: PlanError },
@@ -139,6 +143,7 @@ impl Error {
             Self::Image(error) => error.kind(),
             Self::Store(error) => error.kind(),
             Self::Db(error) => error.kind(),
+            Self::Network(error) | Self::Attach { source: error } => error.kind(),
             Self::Log(error) => error.kind(),
             Self::Spec(error) => error.kind(),
             Self::Workdir(error) => error.kind(),

@@ -173,6 +173,7 @@ impl Containers {
                 state.ends += 1;
                 (state.exit_code, state.oom_killed) = (end.code, end.oom_killed);
                 (state.error, state.finished_at) = (end.error, end.at);
+                super::network::rest(record);
                 Ok(next)
             })?;
             containers.clear_state(&container)?;

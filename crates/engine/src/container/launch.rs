@@ -54,10 +54,19 @@ impl Filters {
 impl Containers {
     /// Starts the init of a container that has none. Blocks. When it fails nothing runs.
     pub(super) fn launch(&self, container: &Container) -> Result<Launched> {
+        let attachment = self.attach_networks(container)?;
+        let launched = self.launch_on(container, attachment.namespace);
+        if launched.is_err() {
+            self.detach_networks(container);
+        }
+        launched
+    }
+
+    fn launch_on(&self, container: &Container, network: spec::NetworkNamespace) -> Result<Launched> {
         let record = container.record();
         let snapshot = self.images().store().find_snapshot(record.snapshot)?;
         let root = snapshot.mount(Access::ReadWrite)?;
-        let plan = self.plan(container, &record, root.as_fd())?;
+        let plan = self.plan(container, &record, root.as_fd(), network)?;
         step("container.start.directory")?;
         make_private(container.state_dir())?;
         let at = container.state_dir().join(CGROUP);
@@ -119,7 +128,13 @@ impl Containers {
         }
     }
 
-    fn plan(&self, container: &Container, record: &Record, root: BorrowedFd<'_>) -> Result<Plan> {
+    fn plan(
+        &self,
+        container: &Container,
+        record: &Record,
+        root: BorrowedFd<'_>,
+        network: spec::NetworkNamespace,
+    ) -> Result<Plan> {
         let settings = &self.settings().spec;
         if !matches!(record.config.working_dir.as_str(), "" | "/") {
             spec::workdir::make(root, &record.config.working_dir)?;
@@ -129,7 +144,7 @@ impl Containers {
         let inputs = spec::Inputs {
             settings,
             root: self.settings().exec_root.join(PLACE),
-            network: self.network(record)?,
+            network,
             joins: spec::Joins {
                 pid: self.join("pid", spec::mode::pid(&record.host.pid_mode))?,
                 ipc: self.join("ipc", spec::mode::ipc(&record.host.ipc_mode))?,
@@ -157,15 +172,6 @@ impl Containers {
             plan.seccomp = (*self.0.filters.of(record.id.as_str(), profile)?).clone();
         }
         Ok(plan)
-    }
-
-    fn network(&self, record: &Record) -> Result<spec::NetworkNamespace> {
-        let mode = record.host.network_mode.as_str();
-        if let Some(other) = spec::mode::network_of(mode) {
-            let joined = self.join("net", Some(spec::mode::Mode::Container(other)))?;
-            return Ok(joined.map_or(spec::NetworkNamespace::New, spec::NetworkNamespace::Path));
-        }
-        Ok(if mode == "host" { spec::NetworkNamespace::Host } else { spec::NetworkNamespace::New })
     }
 
     /// The namespace of another container that runs, where a mode names one.
@@ -197,6 +203,7 @@ impl Containers {
             cgroup.remove()?;
         }
         spec::shm::unmount(container.data_dir())?;
+        self.detach_networks(container);
         match std::fs::remove_dir_all(container.state_dir()) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(io("remove", container.state_dir())(error))

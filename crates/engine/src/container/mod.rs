@@ -1,6 +1,7 @@
 //! Containers. One file is one verb.
 
 mod boot;
+mod connect;
 mod create;
 mod error;
 mod exec_base;
@@ -11,6 +12,7 @@ pub mod kill;
 mod launch;
 mod list;
 mod name;
+mod network;
 mod prune;
 mod publish;
 mod reconfigure;
@@ -59,6 +61,7 @@ use crate::{
     attach::Lobby,
     db::{Db, Table},
     event::Events,
+    network::Networks,
     spec,
 };
 
@@ -85,6 +88,7 @@ struct Inner {
     db: Db,
     events: Events,
     images: Images,
+    networks: Networks,
     /// By ID.
     table: RwLock<BTreeMap<String, Container>>,
     /// The names that are taken, of containers that are being made too. Never held over work.
@@ -129,7 +133,13 @@ struct Shared {
 
 impl Containers {
     /// Reads what is kept. A record that cannot be read is left out, and told.
-    pub fn open(settings: Settings, db: Db, events: Events, images: Images) -> Result<Self> {
+    pub fn open(
+        settings: Settings,
+        db: Db,
+        events: Events,
+        images: Images,
+        networks: Networks,
+    ) -> Result<Self> {
         let mut table = BTreeMap::new();
         let mut names = HashMap::new();
         for record in db.all::<Record>(Table::Containers)? {
@@ -152,6 +162,7 @@ impl Containers {
             db,
             events,
             images,
+            networks,
             table: RwLock::new(table),
             names: Mutex::new(names),
             launcher: OnceLock::new(),
@@ -192,6 +203,12 @@ impl Containers {
         }
         let host = spec::Host::probe()?;
         Ok(self.0.host.get_or_init(|| host))
+    }
+
+    /// What they are connected by.
+    #[must_use]
+    pub fn networks(&self) -> &Networks {
+        &self.0.networks
     }
 
     /// All of them, by ID.

@@ -2,7 +2,7 @@
 
 use longshore_types::{
     ContainerId, DiffId, ImageId, Platform, Timestamp,
-    container::{Config, HostConfig, MountPoint, NetworkingConfig},
+    container::{Config, HostConfig, MountPoint, NetworkingConfig, PortMap},
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,9 @@ pub struct Record {
     pub host: HostConfig,
     /// The networks as asked for and, while it runs, as they are.
     pub networking: NetworkingConfig,
+    /// Where its ports are on the host, while it runs.
+    #[serde(default)]
+    pub ports: PortMap,
     /// In the order of their destinations.
     pub mounts: Vec<MountPoint>,
     /// The snapshot that is its root, in the store.

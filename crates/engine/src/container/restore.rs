@@ -38,8 +38,12 @@ impl Containers {
                 (container, found)
             });
         }
-        while let Some(looked) = looks.join_next().await {
-            let Ok((container, found)) = looked else { return Err(Error::ShuttingDown) };
+        let looked = looks.join_all().await;
+        let running = looked.iter().filter(|(_, found)| matches!(found, Ok(Found::Running(..))));
+        let running: Vec<_> = running.map(|(container, _)| container.record()).collect();
+        let networks = self.networks().clone();
+        blocking(move || Ok(networks.restore(&running)?)).await?;
+        for (container, found) in looked {
             let starts = match found {
                 Ok(found) => self.take_up(&container, found).await,
                 Err(error) => Err(error),

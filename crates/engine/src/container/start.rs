@@ -98,6 +98,7 @@ impl Containers {
                 (state.phase, state.finished_at) = (Phase::Exited, Timestamp::now());
                 state.ends += 1;
             }
+            super::network::rest(record);
             Ok(())
         });
         if let Err(error) = noted {

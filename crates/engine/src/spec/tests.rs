@@ -37,6 +37,7 @@ pub(super) fn record(config: Config, host_config: HostConfig) -> Record {
         config,
         host: host_config,
         networking: NetworkingConfig::default(),
+        ports: std::collections::BTreeMap::new(),
         mounts: Vec::new(),
         snapshot: 1,
         state: State::default(),

@@ -81,10 +81,18 @@ fn document(containers: &Containers, container: &Container) -> Inspect {
         size_root_fs: None,
         mounts: record.mounts.clone(),
         config: record.config.clone(),
-        network_settings: NetworkSettings {
-            networks: networks(&record.networking),
-            ..NetworkSettings::default()
-        },
+        network_settings: network_settings(containers, &record),
+    }
+}
+
+fn network_settings(containers: &Containers, record: &Record) -> NetworkSettings {
+    let key = containers.networks().sandbox_key(record.id.as_str());
+    let is_bound = record.state.phase.has_processes() && key.exists();
+    NetworkSettings {
+        sandbox_id: if is_bound { record.id.to_string() } else { String::new() },
+        sandbox_key: if is_bound { key.display().to_string() } else { String::new() },
+        ports: record.ports.clone(),
+        networks: networks(&record.networking),
     }
 }
 

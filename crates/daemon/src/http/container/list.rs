@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use axum::{Router, extract::State, routing::get};
-use longshore_api::container::{HealthSummary, HostSummary, NetworkSummary, Summary};
+use longshore_api::container::{HealthSummary, HostSummary, NetworkSummary, Port, Summary};
 use longshore_engine::container::{Containers, List, Phase, Record};
 use longshore_types::Timestamp;
 
@@ -45,7 +45,7 @@ pub(in crate::http) fn summary(record: &Record) -> Summary {
         image_id: record.image.id.to_string(),
         command: record.command().join(" "),
         created: record.created.seconds(),
-        ports: Vec::new(),
+        ports: ports(record),
         size_rw: None,
         size_root_fs: None,
         labels: record.config.labels.clone().unwrap_or_default(),
@@ -62,6 +62,24 @@ pub(in crate::http) fn summary(record: &Record) -> Summary {
         network_settings: NetworkSummary { networks: networks(&record.networking) },
         mounts: record.mounts.clone(),
     }
+}
+
+/// The ports that are exposed, and where they are on the host.
+fn ports(record: &Record) -> Vec<Port> {
+    let mut all = Vec::new();
+    for (key, bindings) in &record.ports {
+        let (port, protocol) = key.split_once('/').unwrap_or((key, "tcp"));
+        let Ok(private) = port.parse() else { continue };
+        let mut add = |ip: &str, public| {
+            all.push(Port { ip: ip.to_owned(), private, public, protocol: protocol.to_owned() });
+        };
+        match bindings.as_deref() {
+            None | Some([]) => add("", None),
+            Some(bindings) => bindings.iter().for_each(|one| add(&one.host_ip, one.host_port.parse().ok())),
+        }
+    }
+    all.sort();
+    all
 }
 
 /// Docker's words for a state.

@@ -1,0 +1,402 @@
+//! A container's networks, from its start to its end.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+};
+
+use longshore_network::{
+    Mac, Subnet,
+    endpoint::Interface,
+    namespace::{Inside, Namespace, unbind},
+};
+use longshore_types::container::EndpointSettings;
+
+use super::{
+    Attachment, BRIDGE, Endpoint, Error, HOST, NONE, Network, NetworkNamespace, Networks, Result, Sandbox,
+    bridge::Options, create::of_mode, port, random_id,
+};
+use crate::container::Record;
+
+impl Networks {
+    /// Gives a container that starts its networks. `join` is the container whose network it shares, if its mode says
+    /// so. When it fails, nothing is left of it. Blocks.
+    pub fn attach(&self, record: &Record, join: Option<&Record>) -> Result<Attachment> {
+        let mode = record.host.network_mode.as_str();
+        if let Some(word) = mode.strip_prefix("container:") {
+            let pid = join.map(|other| other.state.pid).filter(|pid| *pid > 0);
+            let pid = pid.ok_or_else(|| Error::JoinStopped { id: word.into() })?;
+            return Ok(Attachment::new(NetworkNamespace::Path(format!("/proc/{pid}/ns/net").into())));
+        }
+        let id = record.id.as_str();
+        // What an earlier start left, of which nobody told the end.
+        self.take_away(id)?;
+        let asked = self.asked(record)?;
+        let names: Vec<String> = asked.iter().map(|(_, name, _)| name.clone()).collect();
+        for (network, ..) in &asked {
+            if self.state().networks.get(network).is_some_and(|network| network.record.driver == "bridge") {
+                self.bring_up(network)?;
+            }
+        }
+        self.allocate(record, asked)?;
+        let done = self.build(record);
+        if done.is_err() {
+            // The first failure is the one to tell.
+            self.take_away(id).ok();
+        }
+        let mut attachment = done?;
+        if names.iter().any(|name| name == HOST) {
+            attachment.namespace = NetworkNamespace::Host;
+        }
+        self.tell(id, "connect");
+        Ok(attachment)
+    }
+
+    /// Takes a container's networks from it. That it has none is fine. Blocks.
+    pub fn detach(&self, container: &str) -> Result<()> {
+        if self.state().sandboxes.contains_key(container) {
+            self.tell(container, "disconnect");
+        }
+        self.take_away(container)
+    }
+
+    fn take_away(&self, container: &str) -> Result<()> {
+        let (published, inside, endpoints) = {
+            let mut state = self.state();
+            let Some(sandbox) = state.sandboxes.get_mut(container) else {
+                drop(state);
+                return Ok(unbind(&self.sandbox_key(container))?);
+            };
+            (std::mem::take(&mut sandbox.published), sandbox.namespace.take(), sandbox.endpoints.clone())
+        };
+        let withdrawn = self.rules().map_or(Ok(()), |rules| rules.withdraw(&published));
+        // Nobody answers for its addresses from here on, though the kernel takes its time with the rest.
+        let silenced = match &inside {
+            Some(namespace) => silence(namespace, endpoints.values()),
+            None => Ok(()),
+        };
+        drop(inside);
+        let unbound = unbind(&self.sandbox_key(container));
+        let mut state = self.state();
+        state.sandboxes.remove(container);
+        for (network, endpoint) in &endpoints {
+            state.release(network, endpoint);
+        }
+        drop(state);
+        Ok(withdrawn.and(silenced).and(unbound)?)
+    }
+
+    /// The networks that a container is to be on: their IDs and names, with that of its mode first. The mode counts
+    /// alone when no other is named, as in Docker.
+    fn asked(&self, record: &Record) -> Result<Vec<(String, String, EndpointSettings)>> {
+        let mode = of_mode(&record.host.network_mode);
+        let mut asked: Vec<(String, String, EndpointSettings)> = Vec::new();
+        let configured = record.networking.endpoints_config.iter().flatten();
+        for (word, own) in configured {
+            let network = self.find(of_mode(word))?;
+            if asked.iter().any(|(id, ..)| *id == network.id) {
+                continue;
+            }
+            let at = if of_mode(word) == mode || network.id == mode { 0 } else { asked.len() };
+            asked.insert(at, (network.id, network.name, own.clone().unwrap_or_default()));
+        }
+        if asked.is_empty() {
+            let network = self.find(mode)?;
+            asked.push((network.id, network.name, EndpointSettings::default()));
+        }
+        if asked.len() > 1 && asked.iter().any(|(_, name, _)| matches!(name.as_str(), NONE | HOST)) {
+            return Err(Error::PrivateMode);
+        }
+        if let Some((_, _, settings)) = asked.first_mut()
+            && settings.mac_address.is_empty()
+        {
+            settings.mac_address.clone_from(&record.config.mac_address);
+        }
+        Ok(asked)
+    }
+
+    fn allocate(&self, record: &Record, asked: Vec<(String, String, EndpointSettings)>) -> Result<()> {
+        let mut state = self.state();
+        let mut endpoints = BTreeMap::new();
+        let mut failure = None;
+        for (index, (id, _, settings)) in asked.into_iter().enumerate() {
+            let made = match state.networks.get_mut(&id) {
+                Some(network) => {
+                    network.endpoint(record, settings, &format!("eth{index}"), self.0.settings.mtu)
+                }
+                None => Err(Error::NoSuchNetwork { word: id.clone() }),
+            };
+            match made {
+                Ok(endpoint) => drop(endpoints.insert(id, endpoint)),
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        if let Some(error) = failure {
+            for (network, endpoint) in &endpoints {
+                state.release(network, endpoint);
+            }
+            return Err(error);
+        }
+        let sandbox = Sandbox {
+            name: record.name.clone(),
+            namespace: None,
+            endpoints,
+            reservations: Vec::new(),
+            published: Vec::new(),
+        };
+        state.sandboxes.insert(record.id.to_string(), sandbox);
+        Ok(())
+    }
+
+    /// Makes what was allocated.
+    fn build(&self, record: &Record) -> Result<Attachment> {
+        let id = record.id.as_str();
+        let mut endpoints: Vec<(String, Endpoint)> = {
+            let state = self.state();
+            let sandbox = state.sandboxes.get(id).into_iter();
+            sandbox.flat_map(|sandbox| sandbox.endpoints.clone()).collect()
+        };
+        endpoints
+            .sort_by_key(|(_, endpoint)| endpoint.interface.as_ref().map(|interface| interface.name.clone()));
+        let mut attachment = Attachment::new(NetworkNamespace::New);
+        if endpoints.iter().any(|(_, endpoint)| endpoint.interface.is_some()) {
+            let path = self.sandbox_key(id);
+            if let Some(parent) = path.parent() {
+                let fail =
+                    |source| Error::Io { operation: "make", object: parent.display().to_string(), source };
+                std::fs::create_dir_all(parent).map_err(fail)?;
+            }
+            let (namespace, mut inside) = Namespace::create()?;
+            for interface in endpoints.iter().filter_map(|(_, endpoint)| endpoint.interface.as_ref()) {
+                interface.plug(&self.0.links, &namespace, &mut inside)?;
+            }
+            let way_out = way_out(&endpoints);
+            if let Some(gateway) = way_out.and_then(|endpoint| endpoint.gateway) {
+                inside.set_default_route(gateway)?;
+            }
+            namespace.bind(&path)?;
+            if let Some(sandbox) = self.state().sandboxes.get_mut(id) {
+                sandbox.namespace = Some(namespace);
+            }
+            attachment.namespace = NetworkNamespace::Path(path);
+            if let Some(endpoint) = way_out {
+                attachment.gateways = endpoint.gateway.map(IpAddr::V4).into_iter().collect();
+                attachment.ports = self.publish_ports(record, endpoint)?;
+            }
+        }
+        port::add_exposed(&mut attachment.ports, record);
+        let state = self.state();
+        for (network, endpoint) in endpoints {
+            let Some(name) = state.networks.get(&network).map(|network| network.record.name.clone()) else {
+                continue;
+            };
+            if let Some(interface) = &endpoint.interface {
+                attachment.hosts.push((record.config.hostname.clone(), IpAddr::V4(interface.address)));
+            }
+            attachment.endpoints.insert(name, endpoint.settings);
+        }
+        Ok(attachment)
+    }
+
+    pub(super) fn publish_ports(
+        &self,
+        record: &Record,
+        endpoint: &Endpoint,
+    ) -> Result<longshore_types::container::PortMap> {
+        let Some(interface) = &endpoint.interface else { return Ok(BTreeMap::new()) };
+        let binding = self.options(&endpoint.settings.network_id)?.binding;
+        let wanted = port::wanted(record, binding)?;
+        if wanted.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let fail = |source| Error::Publish {
+            name: record.name.clone(),
+            endpoint: endpoint.settings.endpoint_id.clone(),
+            source,
+        };
+        let taken = port::take(&self.0.ports, &wanted, interface.address).map_err(fail)?;
+        if let Some(rules) = self.rules() {
+            rules.publish(&taken.published).map_err(fail)?;
+        }
+        if let Some(sandbox) = self.state().sandboxes.get_mut(record.id.as_str()) {
+            sandbox.reservations.extend(taken.reservations);
+            sandbox.published.extend(taken.published);
+        }
+        Ok(taken.map)
+    }
+
+    pub(super) fn options(&self, network: &str) -> Result<Options> {
+        let state = self.state();
+        let network =
+            state.networks.get(network).ok_or_else(|| Error::NoSuchNetwork { word: network.into() })?;
+        Options::of(&network.record, self.0.settings.mtu)
+    }
+
+    /// Tells that a container is on its networks, or is not any more.
+    fn tell(&self, container: &str, action: &str) {
+        let state = self.state();
+        let ids = state.sandboxes.get(container).into_iter().flat_map(|sandbox| sandbox.endpoints.keys());
+        let records: Vec<_> =
+            ids.filter_map(|id| state.networks.get(id)).map(|network| network.record.clone()).collect();
+        drop(state);
+        for record in records {
+            self.publish(action, &record, [("container", container.to_owned())]);
+        }
+    }
+}
+
+impl Attachment {
+    fn new(namespace: NetworkNamespace) -> Self {
+        Self {
+            namespace,
+            endpoints: BTreeMap::new(),
+            ports: BTreeMap::new(),
+            hosts: Vec::new(),
+            gateways: Vec::new(),
+        }
+    }
+}
+
+impl super::State {
+    /// Gives the address of an end back.
+    pub(super) fn release(&mut self, network: &str, endpoint: &Endpoint) {
+        let addresses = self.networks.get_mut(network).and_then(|network| network.addresses.as_mut());
+        if let (Some(addresses), Some(interface)) = (addresses, &endpoint.interface) {
+            addresses.release(interface.address);
+        }
+    }
+}
+
+impl Network {
+    /// A container's end of this network, with an address that is its own.
+    pub(super) fn endpoint(
+        &mut self,
+        record: &Record,
+        mut settings: EndpointSettings,
+        name: &str,
+        mtu: u32,
+    ) -> Result<Endpoint> {
+        let own = self.record.name != BRIDGE;
+        settings.network_id.clone_from(&self.record.id);
+        settings.endpoint_id = random_id();
+        let asked =
+            settings.ipam_config.as_ref().map(|config| config.ipv4_address.clone()).unwrap_or_default();
+        let Some(addresses) = &mut self.addresses else {
+            return Ok(Endpoint { settings, interface: None, gateway: None });
+        };
+        let subnet = addresses.subnet();
+        let mac = settings.mac_address.clone();
+        let asked_mac: Option<Mac> = match mac.as_str() {
+            "" => None,
+            text => Some(text.parse().map_err(|()| Error::BadMac { text: text.into() })?),
+        };
+        let options = Options::of(&self.record, mtu)?;
+        let address = if asked.is_empty() {
+            addresses.take()?
+        } else {
+            let address: Ipv4Addr = asked.parse().map_err(|_| Error::BadAddress { text: asked.clone() })?;
+            match (own, subnet.contains(address)) {
+                (false, _) => return Err(Error::AddressOnDefault),
+                (true, false) => return Err(Error::AddressOutside { address: asked }),
+                (true, true) => addresses.reserve(address)?,
+            }
+            address
+        };
+        let config = self.record.ipam.config.iter().flatten().next();
+        let gateway: Option<Ipv4Addr> = config.and_then(|config| config.gateway.parse().ok());
+        let mac = asked_mac.unwrap_or_else(|| Interface::mac_of(address));
+        settings.mac_address = mac.to_string();
+        settings.ip_address = address.to_string();
+        settings.ip_prefix_len = i64::from(subnet.prefix());
+        settings.gateway = gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
+        settings.dns_names = own.then(|| names(record, &settings));
+        let interface = interface(&settings, &options, (name, mac, address, subnet));
+        let gateway = gateway.filter(|_| !self.record.internal);
+        Ok(Endpoint { settings, interface: Some(interface), gateway })
+    }
+}
+
+/// The interface of an end. Its name on the host follows from the end's ID.
+pub(super) fn interface(
+    settings: &EndpointSettings,
+    options: &Options,
+    (name, mac, address, subnet): (&str, Mac, Ipv4Addr, Subnet),
+) -> Interface {
+    Interface {
+        name: name.into(),
+        host_name: format!("veth{}", settings.endpoint_id.get(..8).unwrap_or_default()),
+        bridge: options.bridge.clone(),
+        mac,
+        address,
+        subnet,
+        mtu: options.mtu,
+        isolated: !options.icc,
+    }
+}
+
+/// What a container is called on a network of a user.
+fn names(record: &Record, settings: &EndpointSettings) -> Vec<String> {
+    let short = record.id.as_str().get(..12).unwrap_or_default().to_owned();
+    let mut names = vec![record.name.clone()];
+    let aliases = settings.aliases.iter().flatten().cloned();
+    for name in aliases.chain([short, record.config.hostname.clone()]) {
+        if !name.is_empty() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// The end that leads out: the one with the highest priority, then the first by name of its interface.
+pub(super) fn way_out(endpoints: &[(String, Endpoint)]) -> Option<&Endpoint> {
+    let with_gateway =
+        endpoints.iter().map(|(_, endpoint)| endpoint).filter(|endpoint| endpoint.gateway.is_some());
+    with_gateway.reduce(
+        |best, other| {
+            if other.settings.gw_priority > best.settings.gw_priority { other } else { best }
+        },
+    )
+}
+
+fn silence<'a>(
+    namespace: &Namespace,
+    endpoints: impl Iterator<Item = &'a Endpoint>,
+) -> longshore_network::Result<()> {
+    let mut inside: Inside = namespace.inside()?;
+    for interface in endpoints.filter_map(|endpoint| endpoint.interface.as_ref()) {
+        inside.drop_address(&interface.name, interface.address, interface.subnet)?;
+    }
+    Ok(())
+}
+
+/// Where a namespace is bound.
+pub(super) fn bound(directory: &std::path::Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+/// An end as it is kept while its container does not run: what was asked for.
+#[must_use]
+pub fn at_rest(settings: &EndpointSettings) -> EndpointSettings {
+    let own = settings.ip_address.parse().ok().map(|address| Interface::mac_of(address).to_string());
+    let mac_address = if own.as_ref() == Some(&settings.mac_address) {
+        String::new()
+    } else {
+        settings.mac_address.clone()
+    };
+    EndpointSettings {
+        ipam_config: settings.ipam_config.clone(),
+        links: settings.links.clone(),
+        aliases: settings.aliases.clone(),
+        mac_address,
+        driver_opts: settings.driver_opts.clone(),
+        gw_priority: settings.gw_priority,
+        network_id: settings.network_id.clone(),
+        dns_names: settings.dns_names.clone(),
+        ..EndpointSettings::default()
+    }
+}

@@ -1,0 +1,182 @@
+//! The bridges of networks: made when needed, known to the rules.
+
+use std::{
+    net::Ipv4Addr,
+    sync::{Arc, MutexGuard, PoisonError},
+};
+
+use longshore_network::{
+    bridge::{Bridge, enable_forwarding},
+    firewall::{self, Firewall, Published},
+};
+
+use super::{BRIDGE, Error, Networks, Record, Result, open::ranges};
+
+const PREFIX: &str = "com.docker.network.bridge.";
+
+/// What the options of a network say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Options {
+    pub(super) bridge: String,
+    pub(super) mtu: u32,
+    /// Whether its containers reach each other.
+    pub(super) icc: bool,
+    pub(super) masquerade: bool,
+    pub(super) mode: GatewayMode,
+    /// Where ports are published that name no address.
+    pub(super) binding: Ipv4Addr,
+}
+
+/// How what is outside reaches the containers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GatewayMode {
+    /// By published ports.
+    Nat,
+    /// By their own addresses: nothing is translated.
+    Routed,
+    /// Both.
+    Unprotected,
+    /// Not at all, not even the host.
+    Isolated,
+}
+
+impl Options {
+    /// Reads a network's.
+    pub(super) fn of(record: &Record, mtu: u32) -> Result<Self> {
+        let get = |key: &str| record.options.get(key).map(String::as_str).filter(|value| !value.is_empty());
+        let own = |key: &str| get(&format!("{PREFIX}{key}"));
+        let bad = |option: &str, value: &str| Error::BadOption { option: option.into(), value: value.into() };
+        let truth = |key: &str| match own(key).map(str::to_ascii_lowercase).as_deref() {
+            None | Some("1" | "t" | "true") => Ok(true),
+            Some("0" | "f" | "false") => Ok(false),
+            Some(value) => Err(bad(&format!("{PREFIX}{key}"), value)),
+        };
+        let short = record.id.get(..12).unwrap_or(&record.id);
+        let bridge = own("name").map_or_else(|| format!("br-{short}"), str::to_owned);
+        let letters = bridge.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/' && byte != b':');
+        if bridge.len() > 15 || !letters || matches!(bridge.as_str(), "." | "..") {
+            return Err(bad(&format!("{PREFIX}name"), &bridge));
+        }
+        let mtu = match get("com.docker.network.driver.mtu") {
+            None | Some("0") => mtu,
+            Some(text) => {
+                let mtu = text.parse().ok().filter(|mtu| (68..=65_535).contains(mtu));
+                mtu.ok_or_else(|| bad("com.docker.network.driver.mtu", text))?
+            }
+        };
+        let mode = match own("gateway_mode_ipv4") {
+            None | Some("nat") => GatewayMode::Nat,
+            Some("routed") => GatewayMode::Routed,
+            Some("nat-unprotected") => GatewayMode::Unprotected,
+            Some("isolated") if record.internal => GatewayMode::Isolated,
+            Some(value) => return Err(bad(&format!("{PREFIX}gateway_mode_ipv4"), value)),
+        };
+        let binding = match own("host_binding_ipv4") {
+            None => Ipv4Addr::UNSPECIFIED,
+            Some(text) => text.parse().map_err(|_| bad(&format!("{PREFIX}host_binding_ipv4"), text))?,
+        };
+        let (icc, masquerade) = (truth("enable_icc")?, truth("enable_ip_masquerade")?);
+        Ok(Self { bridge, mtu, icc, masquerade, mode, binding })
+    }
+
+    fn rules(&self, record: &Record) -> firewall::Network {
+        firewall::Network {
+            bridge: self.bridge.clone(),
+            subnet: ranges(record).0,
+            masquerade: self.masquerade && self.mode != GatewayMode::Routed,
+            internal: record.internal,
+            open: matches!(self.mode, GatewayMode::Routed | GatewayMode::Unprotected),
+        }
+    }
+}
+
+impl Networks {
+    /// Has the bridge of a network there, and the rules know it.
+    pub(super) fn bring_up(&self, id: &str) -> Result<()> {
+        let mut firewall = self.lock_firewall();
+        let Some(mut record) = self.lookup(id) else {
+            return Err(Error::NoSuchNetwork { word: id.into() });
+        };
+        if self.state().networks.get(id).is_some_and(|network| network.is_up) {
+            return Ok(());
+        }
+        if record.name == BRIDGE && !self.0.links.exists(&self.0.settings.bridge)? {
+            // Somebody may have taken the range since.
+            let before = record.clone();
+            self.fill_default(&mut record)?;
+            if before != record {
+                self.keep(record.clone())?;
+            }
+        }
+        let options = Options::of(&record, self.0.settings.mtu)?;
+        let rules = self.firewall(&mut firewall)?;
+        enable_forwarding()?;
+        let gateway =
+            record.ipam.config.iter().flatten().next().and_then(|config| config.gateway.parse().ok());
+        let gateway = gateway.filter(|_| options.mode != GatewayMode::Isolated);
+        let owner = format!("{}:{}", self.0.settings.table, record.id);
+        let bridge = Bridge {
+            name: options.bridge.clone(),
+            owner,
+            gateway: gateway.zip(ranges(&record).0),
+            mtu: options.mtu,
+        };
+        self.0.links.ensure_bridge(&bridge)?;
+        // One that is there already, from before the rules were put in place.
+        rules.remove_network(&options.bridge)?;
+        rules.add_network(options.rules(&record))?;
+        if let Some(network) = self.state().networks.get_mut(id) {
+            network.is_up = true;
+        }
+        Ok(())
+    }
+
+    /// Takes the bridge of a network away. One that is not there is fine.
+    pub(super) fn take_down(&self, record: &Record) -> Result<()> {
+        let firewall = self.lock_firewall();
+        let options = Options::of(record, self.0.settings.mtu)?;
+        let owner = format!("{}:{}", self.0.settings.table, record.id);
+        if self.0.links.all()?.iter().any(|link| link.name == options.bridge && link.owner == owner) {
+            self.0.links.delete(&options.bridge)?;
+        }
+        if let Some(firewall) = firewall.as_ref() {
+            firewall.remove_network(&options.bridge)?;
+        }
+        if let Some(network) = self.state().networks.get_mut(&record.id) {
+            network.is_up = false;
+        }
+        Ok(())
+    }
+
+    /// The rules, once there are any.
+    pub(super) fn rules(&self) -> Option<Arc<Firewall>> {
+        self.lock_firewall().clone()
+    }
+
+    /// Puts the rules of what runs in place of those of an earlier daemon, in one step.
+    pub(super) fn install_rules(&self, networks: &[Record], ports: &[Published]) -> Result<()> {
+        let mut firewall = self.lock_firewall();
+        let rules = networks.iter().map(|record| Ok(Options::of(record, self.0.settings.mtu)?.rules(record)));
+        let rules: Vec<firewall::Network> = rules.collect::<Result<_>>()?;
+        let installed = Firewall::install(&self.0.settings.table, rules, ports.iter().copied())?;
+        *firewall = Some(Arc::new(installed));
+        Ok(())
+    }
+
+    fn firewall(&self, slot: &mut Option<Arc<Firewall>>) -> Result<Arc<Firewall>> {
+        if let Some(firewall) = slot {
+            return Ok(Arc::clone(firewall));
+        }
+        let firewall = Arc::new(Firewall::install(&self.0.settings.table, [], [])?);
+        *slot = Some(Arc::clone(&firewall));
+        Ok(firewall)
+    }
+
+    fn lookup(&self, id: &str) -> Option<Record> {
+        self.state().networks.get(id).map(|network| network.record.clone())
+    }
+
+    pub(super) fn lock_firewall(&self) -> MutexGuard<'_, Option<Arc<Firewall>>> {
+        self.0.firewall.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,240 @@
+//! Networks, and the containers' ends of them. One file is one verb.
+//!
+//! A network is a row in `engine.db`. Its bridge is made with it, or when it is first needed after a boot; the default
+//! network's when the first container wants it, so that a daemon without containers changes nothing on the host.
+//!
+//! What a running container has (addresses, ports) is in its record, and in memory here. A network namespace is bound
+//! to `netns/<first 12 digits of the ID>` below the exec root, so that it outlives the daemon; a file there that no
+//! running container owns is swept away at start, and its interfaces go with it.
+//!
+//! Locks: `state` is held for decisions, never while the kernel works, but for making a network's bridge, which has
+//! a lock of its own, taken before `state`.
+
+mod attach;
+mod bridge;
+mod connect;
+mod create;
+mod error;
+mod find;
+mod open;
+mod port;
+mod remove;
+mod restore;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use longshore_network::{
+    Subnet,
+    bridge::Links,
+    endpoint::Interface,
+    firewall::{Firewall, Published},
+    ipam::{Addresses, Pool},
+    namespace::Namespace,
+    port::{Ports, Reservation},
+};
+use longshore_types::{
+    container::{EndpointSettings, PortMap},
+    network::Network as Record,
+};
+
+pub use attach::at_rest;
+pub use connect::Change;
+pub use create::Create;
+pub use error::{Error, Result};
+
+use crate::{db::Db, event::Events, spec::NetworkNamespace};
+
+/// The name of the network for whoever names none.
+pub const BRIDGE: &str = "bridge";
+/// The name of the host's own.
+pub const HOST: &str = "host";
+/// The name of the network without others.
+pub const NONE: &str = "none";
+
+/// How networks are made.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `netns/` in it has the namespaces of what runs.
+    pub exec_root: PathBuf,
+    /// The name of the default network's bridge.
+    pub bridge: String,
+    /// The address of the default network's bridge, with its subnet.
+    pub bip: Option<(Ipv4Addr, Subnet)>,
+    /// The name of the table of rules, and of whose the bridges are.
+    pub table: String,
+    /// What networks are cut from that name no subnet.
+    pub pools: Vec<Pool>,
+    /// Of interfaces, unless the network says.
+    pub mtu: u32,
+    /// Whether containers of the default network reach each other.
+    pub icc: bool,
+    /// Whether what leaves the default network gets the host's address.
+    pub masquerade: bool,
+    /// Where ports of the default network are published that name no address.
+    pub binding: Ipv4Addr,
+}
+
+/// What a container got for one start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attachment {
+    pub namespace: NetworkNamespace,
+    /// Its ends by the names of the networks, as they are: for its record.
+    pub endpoints: BTreeMap<String, EndpointSettings>,
+    /// Where its ports are on the host: for its record.
+    pub ports: PortMap,
+    /// For its `/etc/hosts`.
+    pub hosts: Vec<(String, IpAddr)>,
+    /// The host, as it sees it.
+    pub gateways: Vec<IpAddr>,
+}
+
+/// All networks.
+#[derive(Clone, Debug)]
+pub struct Networks(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: Settings,
+    db: Db,
+    events: Events,
+    links: Links,
+    ports: Ports,
+    /// None until a bridge is needed. Held while a bridge is made or taken away.
+    firewall: Mutex<Option<Arc<Firewall>>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By ID.
+    networks: BTreeMap<String, Network>,
+    /// By the container's ID.
+    sandboxes: BTreeMap<String, Sandbox>,
+}
+
+/// A network, and what is in use of it.
+#[derive(Debug)]
+struct Network {
+    record: Record,
+    /// None for those that have none.
+    addresses: Option<Addresses>,
+    /// Whether its bridge was seen to be there since the start.
+    is_up: bool,
+}
+
+/// A running container's networks.
+#[derive(Debug)]
+struct Sandbox {
+    /// The container's name when it started.
+    name: String,
+    /// None for the host's, and for those that the runtime makes.
+    namespace: Option<Namespace>,
+    /// By the network's ID.
+    endpoints: BTreeMap<String, Endpoint>,
+    reservations: Vec<Reservation>,
+    published: Vec<Published>,
+}
+
+/// A running container's end of a network.
+#[derive(Clone, Debug)]
+struct Endpoint {
+    settings: EndpointSettings,
+    /// None on networks without interfaces.
+    interface: Option<Interface>,
+    gateway: Option<Ipv4Addr>,
+}
+
+/// A running container's end of a network, to be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    pub container: String,
+    /// The container's name when it started.
+    pub name: String,
+    pub endpoint: String,
+    pub mac: String,
+    /// `address/prefix`, or empty.
+    pub address: String,
+}
+
+/// What is in use of a network's addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    pub subnet: Subnet,
+    /// With those that nobody can have.
+    pub in_use: u64,
+    /// For whoever asks for none in particular.
+    pub available: u64,
+}
+
+impl Networks {
+    /// What is in use of a network's addresses, if it has any.
+    #[must_use]
+    pub fn usage(&self, network: &str) -> Option<Usage> {
+        let state = self.state();
+        let addresses = state.networks.get(network)?.addresses.as_ref()?;
+        Some(Usage { subnet: addresses.subnet(), in_use: addresses.used(), available: addresses.available() })
+    }
+
+    /// The path of a running container's network namespace.
+    #[must_use]
+    pub fn sandbox_key(&self, container: &str) -> PathBuf {
+        self.0.settings.exec_root.join("netns").join(container.get(..12).unwrap_or(container))
+    }
+
+    /// All networks, by name.
+    #[must_use]
+    pub fn all(&self) -> Vec<Record> {
+        let mut all: Vec<Record> =
+            self.state().networks.values().map(|network| network.record.clone()).collect();
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        all
+    }
+
+    /// The running containers on a network.
+    #[must_use]
+    pub fn members(&self, network: &str) -> Vec<Member> {
+        let state = self.state();
+        let member = |(container, sandbox): (&String, &Sandbox)| {
+            let settings = &sandbox.endpoints.get(network)?.settings;
+            let prefix = settings.ip_prefix_len;
+            let address = Some(&settings.ip_address).filter(|address| !address.is_empty());
+            Some(Member {
+                container: container.clone(),
+                name: sandbox.name.clone(),
+                endpoint: settings.endpoint_id.clone(),
+                mac: settings.mac_address.clone(),
+                address: address.map(|address| format!("{address}/{prefix}")).unwrap_or_default(),
+            })
+        };
+        state.sandboxes.iter().filter_map(member).collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// 64 random hexadecimal digits.
+fn random_id() -> String {
+    format!("{:032x}{:032x}", fastrand::u128(..), fastrand::u128(..))
+}
+
+/// Whether Docker makes a network of this name itself.
+#[must_use]
+pub fn is_predefined(name: &str) -> bool {
+    matches!(name, BRIDGE | HOST | NONE)
+}
+
+/// Whether a word of a container's configuration means the network of this name and ID.
+#[must_use]
+pub fn same(word: &str, name: &str, id: &str) -> bool {
+    create::of_mode(word) == name || word == id
+}
