@@ -5,6 +5,7 @@
 //! * A failing `accept` never ends a listener.
 
 mod address;
+mod drain;
 mod pace;
 mod serve;
 mod stream;

@@ -26,6 +26,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     Listener,
+    drain::Drained,
     pace::{Heads, Paced},
     stream::Stream,
 };
@@ -189,7 +190,8 @@ async fn speak(stream: Stream, router: Router, mut end: watch::Receiver<bool>, a
         heads.complete();
         let (router, heads) = (router.clone(), heads.clone());
         async move {
-            let response = crate::http::answer(router, request.map(Body::new)).await;
+            let response =
+                crate::http::answer(router, request.map(|body| Body::new(Drained::new(body)))).await;
             let is_http = response.status() != StatusCode::SWITCHING_PROTOCOLS;
             Ok::<_, Infallible>(response.map(|body| Answer { body, heads: is_http.then_some(heads) }))
         }

@@ -70,3 +70,17 @@ fn what_is_not_there_is_not_found_with_any_method() {
     let long = Exchange::new("GET", &format!("/{}", "x".repeat(100_000)));
     assert!([400, 404, 414].contains(&daemon.send(&long).status));
 }
+
+#[test]
+fn a_body_that_nobody_reads_costs_no_connection() {
+    use std::io::{BufReader, Write};
+    let daemon = Longshored::start();
+    let mut stream = daemon.connect();
+    for length in [10, 70_000, 200_000] {
+        let head = format!("POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&vec![b'x'; length]).unwrap();
+        let answer = testkit::longshored::Answer::read(&mut BufReader::new(&mut stream), "POST");
+        answer.unwrap().expect(404);
+    }
+}

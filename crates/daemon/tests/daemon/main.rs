@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says so when something fails")]
 
 mod absent;
+mod auth;
 mod compat;
 mod front;
 mod hostile;
