@@ -2,6 +2,7 @@
 
 #![recursion_limit = "1024"]
 #![expect(clippy::unwrap_used, reason = "a test says so when something fails")]
+#![recursion_limit = "256"]
 
 mod absent;
 mod auth;
@@ -11,4 +12,5 @@ mod hostile;
 mod image;
 mod life;
 mod settings;
+mod streams;
 mod tls;

@@ -1,0 +1,11 @@
+//! What goes in and out of containers: attach, exec, logs, health checks.
+
+#![expect(clippy::unwrap_used, reason = "a test says so when something fails")]
+
+mod attach;
+mod bed;
+mod exec;
+mod followers;
+mod health;
+mod hostile;
+mod logs;
