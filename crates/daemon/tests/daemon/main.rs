@@ -7,6 +7,7 @@
 mod absent;
 mod auth;
 mod compat;
+mod containers;
 mod front;
 mod hostile;
 mod image;

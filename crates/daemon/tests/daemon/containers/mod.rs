@@ -1,0 +1,5 @@
+//! Containers' life.
+
+mod ends;
+mod restore;
+mod verbs;
