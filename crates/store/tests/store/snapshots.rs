@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use longshore_store::{Access, Error, LayerFacts, Life, MAX_LAYERS, Options, Prepared, Store};
+use longshore_store::{Access, Error, LayerFacts, Life, MAX_LAYERS, Options, Over, Prepared, Store};
 use longshore_types::{DiffId, Kind};
 
 use crate::bed::{Bed, assert_accounted, diff_id, layer, path, stored};
@@ -229,4 +229,52 @@ fn a_snapshot_keeps_its_layers() {
         stored(&store, &["one"], "app");
         snapshot.remove().unwrap();
     }
+}
+
+#[test]
+fn what_a_container_has_mounted_is_seen_in_it_and_nowhere_else() {
+    let bed = Bed::new();
+    let store = &opened(&bed, false);
+    stored(store, &["one"], "app");
+    let snapshot = store.snapshot(&[diff_id("one")], "container", Life::Persistent).unwrap();
+    let host = tempfile::tempdir().unwrap();
+    let at = |name: &str| host.path().join(name);
+    for name in ["volume", "kept"] {
+        fs::create_dir(at(name)).unwrap();
+    }
+    fs::write(at("kept/file"), "kept").unwrap();
+    fs::write(at("single"), "single").unwrap();
+    let mounts = |what: &str| fs::read_to_string("/proc/self/mountinfo").unwrap().matches(what).count();
+    let before = mounts("overlay");
+    {
+        // A link of the image leads outside, were it followed with the host's root.
+        let mount = snapshot.mount(Access::ReadWrite).unwrap();
+        std::os::unix::fs::symlink("/dir", path(mount.as_fd()).join("link")).unwrap();
+    }
+    let over = |source: &str, destination: &str, read_only| Over {
+        source: at(source),
+        destination: destination.into(),
+        read_only,
+    };
+    let all = [
+        over("volume", "/link/made/deep", false),
+        over("kept", "/kept", true),
+        over("single", "/new/single", false),
+        over("nothing", "/nothing", false),
+    ];
+    let mount = snapshot.mount_with(&all).unwrap();
+    let merged = path(mount.as_fd());
+    fs::write(merged.join("dir/made/deep/x"), "x").unwrap();
+    fs::write(merged.join("dir/beside"), "y").unwrap();
+    assert_eq!(fs::read_to_string(merged.join("kept/file")).unwrap(), "kept");
+    assert_eq!(fs::read_to_string(merged.join("new/single")).unwrap(), "single");
+    let error = fs::write(merged.join("kept/file"), "z").unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+    assert!(!merged.join("nothing").exists());
+    assert_eq!(mounts("overlay"), before, "a mount is to be seen");
+    drop(mount);
+    assert_eq!(fs::read_to_string(at("volume/x")).unwrap(), "x");
+    let upper = snapshot.upper_path();
+    assert_eq!(fs::read_to_string(upper.join("dir/beside")).unwrap(), "y");
+    assert_eq!(fs::read_dir(upper.join("dir/made/deep")).unwrap().count(), 0);
 }
