@@ -16,6 +16,7 @@ pub mod container;
 pub mod copy;
 pub mod db;
 pub mod df;
+pub mod etc;
 pub mod event;
 pub mod exec;
 pub mod export;
@@ -28,6 +29,7 @@ mod ready;
 pub mod spec;
 pub mod stats;
 pub mod top;
+pub mod volume;
 
 /// An error with its causes, in one line.
 #[must_use]

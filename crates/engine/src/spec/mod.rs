@@ -30,7 +30,7 @@ mod settings;
 pub mod shm;
 mod sysctl;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tmpfs;
 pub mod user;
 mod validate;

@@ -93,6 +93,8 @@ pub const DEFAULT_PROPAGATION: &str = "rprivate";
 pub struct Point {
     pub mount: Mount,
     pub mode: String,
+    /// Whether it is one of `Binds`: what a bind shows is made there if it is absent.
+    pub bind: bool,
 }
 
 /// Reads one of `Binds`: `[source:]target[:options]`.
@@ -138,7 +140,7 @@ pub fn parse(text: &str, volume_driver: &str) -> Result<Point, PointError> {
     }
     check(&mount, false)
         .map_err(|error| PointError::Bind { text: text.into(), source: Unexplained(error.to_string()) })?;
-    Ok(Point { mount, mode: mode.into() })
+    Ok(Point { mount, mode: mode.into(), bind: true })
 }
 
 /// Whether these words, separated by commas, may stand behind a target: one of each kind at most.

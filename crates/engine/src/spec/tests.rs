@@ -12,37 +12,33 @@ use longshore_types::{
 };
 
 use super::{EtcPaths, Host, Inputs, Joins, NetworkNamespace, ResolvedMount, Settings};
-use crate::container::{Image, Record, State};
+use crate::container::Record;
 
 /// A host that can do everything.
-pub(super) fn host() -> Host {
+pub(crate) fn host() -> Host {
     Host { capabilities: (1 << 41) - 1, kernel: (6, 1), apparmor: false, ..Host::probe().unwrap() }
 }
 
-pub(super) fn record(config: Config, host_config: HostConfig) -> Record {
+pub(crate) fn record(config: Config, host_config: HostConfig) -> Record {
     let (mut config, mut host_config) = (config, host_config);
     let image = ContainerConfig { cmd: Some(vec!["/bin/x".into()]), ..ContainerConfig::default() };
     super::defaults(&mut config, &mut host_config, &image, &Settings::default(), &host()).unwrap();
     let id = ContainerId::new("0123456789abcdef".repeat(4)).unwrap();
     super::hostname(&mut config, &host_config, &id);
-    Record {
-        id,
-        name: "n".into(),
-        created: Timestamp::NEVER,
-        image: Image {
-            id: ImageId(longshore_types::Digest::of(b"")),
-            platform: Platform::default(),
-            layers: Vec::new(),
-        },
-        config,
-        host: host_config,
-        networking: NetworkingConfig::default(),
-        ports: std::collections::BTreeMap::new(),
-        mounts: Vec::new(),
-        snapshot: 1,
-        state: State::default(),
-        health: None,
-    }
+    // As it would be read, so that what is added to a record needs nothing here.
+    let text = serde_json::json!({
+        "id": id,
+        "name": "n",
+        "created": Timestamp::NEVER,
+        "image": { "id": ImageId(longshore_types::Digest::of(b"")), "platform": Platform::default(), "layers": [] },
+        "config": config,
+        "host": host_config,
+        "networking": NetworkingConfig::default(),
+        "mounts": [],
+        "snapshot": 1,
+        "state": {},
+    });
+    serde_json::from_value(text).unwrap()
 }
 
 fn inputs(settings: &Settings) -> Inputs<'_> {
