@@ -18,6 +18,7 @@ pub mod stats;
 pub mod stream;
 pub mod system;
 pub mod version;
+pub mod volume;
 
 pub use error::ErrorResponse;
 pub use version::Version;

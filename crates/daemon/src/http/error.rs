@@ -68,6 +68,7 @@ failures!(
     longshore_engine::network::Error,
     longshore_engine::stats::Error,
     longshore_engine::top::Error,
+    longshore_engine::volume::Error,
     longshore_image::Error,
     longshore_types::filter::FilterError,
 );

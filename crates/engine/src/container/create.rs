@@ -1,10 +1,12 @@
 //! Making a container: a name, a snapshot on the image's layers, a row. Nothing runs by then.
 
+use std::os::fd::AsFd;
+
 use longshore_runtime::failpoint;
-use longshore_store::Life;
+use longshore_store::{Access, Life};
 use longshore_types::{
     ContainerId, Platform, Timestamp,
-    container::{Config, HostConfig, NetworkingConfig},
+    container::{Config, HostConfig, MountType, NetworkingConfig},
 };
 
 use super::{
@@ -12,7 +14,7 @@ use super::{
 };
 use crate::{
     db::{Durability, Table},
-    log, spec,
+    log, spec, volume,
 };
 
 /// What snapshots of containers say of whose they are: this, then the ID.
@@ -64,6 +66,13 @@ impl Containers {
         let owner = format!("{OWNER}{id}");
         let snapshot = images.store().snapshot(&image.layers, &owner, Life::Persistent)?;
         made.snapshot = Some(snapshot.id());
+        step("container.create.volumes")?;
+        let prepared = self.prepare_volumes(&id, &config, &host)?;
+        made.volumes = Some(prepared.clone());
+        if prepared.points.iter().any(|point| point.kind == MountType::Volume) {
+            let root = snapshot.mount(Access::ReadWrite)?;
+            self.volumes().populate(&prepared.points, &prepared.asked, root.as_fd())?;
+        }
         let record = Record {
             id: id.clone(),
             name: name.clone(),
@@ -73,7 +82,8 @@ impl Containers {
             host,
             networking,
             ports: std::collections::BTreeMap::new(),
-            mounts: Vec::new(),
+            mounts: prepared.points,
+            asked: prepared.asked,
             snapshot: snapshot.id(),
             state: State::default(),
             health: None,
@@ -89,6 +99,20 @@ impl Containers {
         self.insert(&container);
         container.publish(self.events(), "create", []);
         Ok(Created { container, warnings })
+    }
+
+    /// Makes the volumes of a container, which uses them from then on.
+    fn prepare_volumes(
+        &self,
+        id: &ContainerId,
+        config: &Config,
+        host: &HostConfig,
+    ) -> Result<volume::Prepared> {
+        let find = |word: &str| {
+            let record = self.find(word).ok()?.record();
+            Some(volume::Other { mounts: record.mounts.clone(), asked: record.asked.clone() })
+        };
+        Ok(self.volumes().prepare(id, config, host, find)?)
     }
 }
 

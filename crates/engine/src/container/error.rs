@@ -5,7 +5,7 @@ use longshore_runtime::{
 use longshore_types::Kind;
 
 use super::state::Refusal;
-use crate::{db::DbError, spec};
+use crate::{db::DbError, etc, spec, volume};
 
 /// What a call on containers may return.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -49,6 +49,10 @@ pub enum Error {
     Workdir(#[from] spec::workdir::WorkdirError),
     #[error(transparent)]
     Shm(#[from] spec::shm::ShmError),
+    #[error(transparent)]
+    Volume(Box<volume::Error>),
+    #[error(transparent)]
+    Etc(#[from] etc::EtcError),
     #[error("container {id} is not running")]
     NotRunning { id: String },
     #[error("cannot start a paused container, try unpause instead")]
@@ -110,6 +114,12 @@ pub enum Error {
     ShuttingDown,
 }
 
+impl From<volume::Error> for Error {
+    fn from(error: volume::Error) -> Self {
+        Self::Volume(Box::new(error))
+    }
+}
+
 impl Error {
     /// What it means to whoever asked.
     #[must_use]
@@ -140,6 +150,8 @@ impl Error {
             | Self::RemovePaused { .. } => Kind::Conflict,
             Self::Kill { source, .. } => source.kind(),
             Self::Filter(error) => error.kind(),
+            Self::Volume(error) => error.kind(),
+            Self::Etc(error) => error.kind(),
             Self::Image(error) => error.kind(),
             Self::Store(error) => error.kind(),
             Self::Db(error) => error.kind(),

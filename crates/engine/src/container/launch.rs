@@ -18,7 +18,7 @@ use longshore_store::Access;
 use rustix::fs::{Mode, OFlags};
 
 use super::{Container, Containers, Error, Record, Result, create::step, io, make_private};
-use crate::spec;
+use crate::{etc, network::Attachment, spec};
 
 /// Where its cgroups are, in its state directory: for whoever has to kill what is left when the monitor is gone.
 pub(super) const CGROUP: &str = "cgroup.json";
@@ -55,18 +55,35 @@ impl Containers {
     /// Starts the init of a container that has none. Blocks. When it fails nothing runs.
     pub(super) fn launch(&self, container: &Container) -> Result<Launched> {
         let attachment = self.attach_networks(container)?;
-        let launched = self.launch_on(container, attachment.namespace);
+        let launched = self.launch_on(container, &attachment);
         if launched.is_err() {
             self.detach_networks(container);
         }
         launched
     }
 
-    fn launch_on(&self, container: &Container, network: spec::NetworkNamespace) -> Result<Launched> {
+    fn launch_on(&self, container: &Container, attachment: &Attachment) -> Result<Launched> {
         let record = container.record();
+        let launched = self.launch_with_mounts(container, &record, attachment);
+        if launched.is_err()
+            && let Err(error) = self.volumes().ended(container.id(), &record.mounts)
+        {
+            tracing::warn!(id = %container.id(), error = crate::line(&error), "cannot give up its volumes");
+        }
+        launched
+    }
+
+    fn launch_with_mounts(
+        &self,
+        container: &Container,
+        record: &Record,
+        attachment: &Attachment,
+    ) -> Result<Launched> {
+        // What is held for this start goes when the container has mounts of its own.
+        let resolved = self.volumes().resolve(container.id(), &record.mounts, &record.asked)?;
         let snapshot = self.images().store().find_snapshot(record.snapshot)?;
         let root = snapshot.mount(Access::ReadWrite)?;
-        let plan = self.plan(container, &record, root.as_fd(), network)?;
+        let plan = self.plan(container, record, root.as_fd(), resolved.mounts.clone(), attachment)?;
         step("container.start.directory")?;
         make_private(container.state_dir())?;
         let at = container.state_dir().join(CGROUP);
@@ -82,7 +99,7 @@ impl Containers {
             (true, true) => Stdin::Once,
             (true, false) => Stdin::Open,
         };
-        let (log, log_directory) = crate::log::open(&record, container.data_dir())?;
+        let (log, log_directory) = crate::log::open(record, container.data_dir())?;
         let mut fds = vec![(FdRole::Directory, directory.as_fd()), (FdRole::Root, root.as_fd())];
         fds.extend(log_directory.as_ref().map(|directory| (FdRole::Log, directory.as_fd())));
         let request = Request { plan: &plan, io: Io::Pipes { stdin }, log, remove_cgroup: true, fds: &fds };
@@ -90,7 +107,7 @@ impl Containers {
         let launched = self.run(container, &request);
         launched.map_err(|error| {
             self.clear_state(container).ok();
-            failure(&record, error)
+            failure(record, error)
         })
     }
 
@@ -133,7 +150,8 @@ impl Containers {
         container: &Container,
         record: &Record,
         root: BorrowedFd<'_>,
-        network: spec::NetworkNamespace,
+        mounts: Vec<spec::ResolvedMount>,
+        attachment: &Attachment,
     ) -> Result<Plan> {
         let settings = &self.settings().spec;
         if !matches!(record.config.working_dir.as_str(), "" | "/") {
@@ -144,16 +162,16 @@ impl Containers {
         let inputs = spec::Inputs {
             settings,
             root: self.settings().exec_root.join(PLACE),
-            network,
+            network: attachment.namespace.clone(),
             joins: spec::Joins {
                 pid: self.join("pid", spec::mode::pid(&record.host.pid_mode))?,
                 ipc: self.join("ipc", spec::mode::ipc(&record.host.ipc_mode))?,
             },
-            mounts: Vec::new(),
-            etc: spec::EtcPaths::default(),
+            mounts,
+            etc: self.etc(container, record, attachment)?,
             shm: self.shm(container, record)?,
             user,
-            init: None,
+            init: Some(self.settings().runtime.clone()),
         };
         let host = self.host()?;
         let mut spec = spec::build(record, host, &inputs)?;
@@ -172,6 +190,27 @@ impl Containers {
             plan.seccomp = (*self.0.filters.of(record.id.as_str(), profile)?).clone();
         }
         Ok(plan)
+    }
+
+    /// The files of `/etc`; those of the container whose network is shared.
+    fn etc(
+        &self,
+        container: &Container,
+        record: &Record,
+        attachment: &Attachment,
+    ) -> Result<spec::EtcPaths> {
+        if record.config.network_disabled {
+            return Ok(spec::EtcPaths::default());
+        }
+        let mut inputs = etc::EtcInputs {
+            hosts: attachment.hosts.clone(),
+            gateways: attachment.gateways.clone(),
+            ..etc::EtcInputs::default()
+        };
+        if let Some(other) = spec::mode::network_of(&record.host.network_mode) {
+            inputs.shared = Some(self.find(other)?.data_dir().to_owned());
+        }
+        Ok(etc::write(record, container.data_dir(), &inputs)?)
     }
 
     /// The namespace of another container that runs, where a mode names one.
@@ -204,6 +243,7 @@ impl Containers {
         }
         spec::shm::unmount(container.data_dir())?;
         self.detach_networks(container);
+        self.volumes().ended(container.id(), &container.record().mounts)?;
         match std::fs::remove_dir_all(container.state_dir()) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(io("remove", container.state_dir())(error))

@@ -63,6 +63,7 @@ use crate::{
     event::Events,
     network::Networks,
     spec,
+    volume::Volumes,
 };
 
 /// Where containers are kept, and how they are made unless their creator says otherwise.
@@ -89,6 +90,7 @@ struct Inner {
     events: Events,
     images: Images,
     networks: Networks,
+    volumes: Volumes,
     /// By ID.
     table: RwLock<BTreeMap<String, Container>>,
     /// The names that are taken, of containers that are being made too. Never held over work.
@@ -157,12 +159,19 @@ impl Containers {
             make_private(&path)?;
         }
         make_private(&settings.exec_root.join(launch::PLACE))?;
+        let (data, exec) = (&settings.data_root, &settings.exec_root);
+        let volumes = Volumes::open(data, exec, db.clone(), events.clone(), images.clone())?;
+        for container in table.values() {
+            let record = container.record();
+            volumes.hold(container.id(), &record.mounts, record.state.phase.has_processes());
+        }
         Ok(Self(Arc::new(Inner {
             settings,
             db,
             events,
             images,
             networks,
+            volumes,
             table: RwLock::new(table),
             names: Mutex::new(names),
             launcher: OnceLock::new(),
@@ -188,6 +197,12 @@ impl Containers {
     #[must_use]
     pub fn db(&self) -> &Db {
         &self.0.db
+    }
+
+    /// Their volumes.
+    #[must_use]
+    pub fn volumes(&self) -> &Volumes {
+        &self.0.volumes
     }
 
     /// Where their images and snapshots are.

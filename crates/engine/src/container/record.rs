@@ -1,8 +1,10 @@
 //! What is kept of a container.
 
+use std::collections::BTreeMap;
+
 use longshore_types::{
     ContainerId, DiffId, ImageId, Platform, Timestamp,
-    container::{Config, HostConfig, MountPoint, NetworkingConfig, PortMap},
+    container::{Config, HostConfig, Mount, MountPoint, NetworkingConfig, PortMap},
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +30,9 @@ pub struct Record {
     pub ports: PortMap,
     /// In the order of their destinations.
     pub mounts: Vec<MountPoint>,
+    /// How each of them was asked for, by destination.
+    #[serde(default)]
+    pub asked: BTreeMap<String, Mount>,
     /// The snapshot that is its root, in the store.
     pub snapshot: u64,
     pub state: State,

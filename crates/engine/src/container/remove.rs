@@ -12,7 +12,10 @@ use super::{
     state::{Refusal, Verdict},
     to_the_end,
 };
-use crate::db::{Durability, Table};
+use crate::{
+    db::{Durability, Table},
+    volume,
+};
 
 /// How a container is removed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,7 +100,7 @@ impl Containers {
     }
 
     /// Takes away all that belongs to a container without processes; what is gone already is fine. Blocks.
-    pub(super) fn take_away(&self, container: &Container, _remove: Remove) -> Result<()> {
+    pub(super) fn take_away(&self, container: &Container, remove: Remove) -> Result<()> {
         step("container.remove.state")?;
         self.clear_state(container)?;
         step("container.remove.snapshot")?;
@@ -106,6 +109,8 @@ impl Containers {
             Err(longshore_store::Error::NoSuchSnapshot { .. }) => {}
             Err(error) => return Err(error.into()),
         }
+        step("container.remove.volumes")?;
+        self.volumes().release(container.id(), &container.record().mounts, remove.volumes)?;
         step("container.remove.directory")?;
         remove_tree(container.data_dir())?;
         step("container.remove.forget")?;
@@ -137,12 +142,13 @@ pub(super) struct Leftovers<'a> {
     name: &'a str,
     pub(super) snapshot: Option<u64>,
     pub(super) directory: Option<PathBuf>,
+    pub(super) volumes: Option<volume::Prepared>,
     kept: bool,
 }
 
 impl<'a> Leftovers<'a> {
     pub(super) fn new(containers: &'a Containers, id: &'a ContainerId, name: &'a str) -> Self {
-        Self { containers, id, name, snapshot: None, directory: None, kept: false }
+        Self { containers, id, name, snapshot: None, directory: None, volumes: None, kept: false }
     }
 
     pub(super) fn keep(mut self) {
@@ -164,6 +170,9 @@ impl Drop for Leftovers<'_> {
         }
         if let Some(directory) = &self.directory {
             remove_tree(directory).ok();
+        }
+        if let Some(prepared) = &self.volumes {
+            self.containers.volumes().undo(self.id, prepared);
         }
     }
 }

@@ -96,7 +96,7 @@ struct Entry {
     volume: Volume,
     /// Containers that mount it when they run.
     users: BTreeSet<String>,
-    /// Those of them that run, where the driver has to mount something.
+    /// Those of them that run.
     running: BTreeSet<String>,
 }
 
@@ -139,7 +139,7 @@ impl Volumes {
         for name in mounts.iter().map(|mount| &mount.name).filter(|name| !name.is_empty()) {
             if let Some(entry) = table.iter_mut().find(|entry| entry.volume.name == *name) {
                 entry.users.insert(id.to_string());
-                if running && entry.volume.needs_mount() {
+                if running {
                     entry.running.insert(id.to_string());
                 }
             }

@@ -99,9 +99,11 @@ impl Volumes {
             let Some(entry) = table.iter_mut().find(|entry| entry.volume.name == point.name) else {
                 continue;
             };
-            let was_last = entry.running.remove(id.as_str()) && entry.running.is_empty();
+            if !entry.running.remove(id.as_str()) {
+                continue;
+            }
             let path = self.path(&point.name);
-            if was_last {
+            if entry.running.is_empty() && entry.volume.needs_mount() {
                 driver::unmount(&path)?;
             }
             drop(table);
@@ -123,8 +125,8 @@ impl Volumes {
         let entry = entry.ok_or_else(|| Error::NoSuchVolume { name: point.name.clone() })?;
         if entry.volume.needs_mount() {
             driver::mount(&entry.volume.options, &path)?;
-            entry.running.insert(id.to_string());
         }
+        entry.running.insert(id.to_string());
         drop(table);
         let writable = if point.rw { "true" } else { "false" };
         let attributes = [

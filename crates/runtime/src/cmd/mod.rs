@@ -15,6 +15,7 @@ mod launch;
 mod log;
 mod notify;
 mod pump;
+pub(crate) mod reaper;
 mod salvage;
 mod signal;
 mod size;
