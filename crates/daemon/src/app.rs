@@ -10,10 +10,10 @@ use longshore_engine::{
     event::Events,
     exec::Execs,
     health::Checks,
+    image::Library,
     log::Logs,
     network::{self, Networks},
     stats::Stats,
-    image::Library,
     volume::Volumes,
 };
 use longshore_image::Images;

@@ -2,7 +2,6 @@
 
 #![recursion_limit = "1024"]
 #![expect(clippy::unwrap_used, reason = "a test says so when something fails")]
-#![recursion_limit = "256"]
 
 mod absent;
 mod auth;

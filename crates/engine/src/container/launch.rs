@@ -193,12 +193,7 @@ impl Containers {
     }
 
     /// The files of `/etc`; those of the container whose network is shared.
-    fn etc(
-        &self,
-        container: &Container,
-        record: &Record,
-        attachment: &Attachment,
-    ) -> Result<spec::EtcPaths> {
+    fn etc(&self, container: &Container, record: &Record, attachment: &Attachment) -> Result<spec::EtcPaths> {
         if record.config.network_disabled {
             return Ok(spec::EtcPaths::default());
         }
