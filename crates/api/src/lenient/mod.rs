@@ -20,7 +20,7 @@ pub enum ReadError {
     #[error("invalid JSON: got EOF while reading request body")]
     Empty,
     #[error("invalid JSON: {0}")]
-    Syntax(serde_json::Error),
+    Syntax(String),
     #[error("unexpected content after JSON")]
     Trailing,
     #[error("invalid JSON: {path}: {error}")]
@@ -49,9 +49,27 @@ pub fn value_of(text: &[u8]) -> Result<Value, ReadError> {
         return Err(ReadError::Empty);
     }
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let value = Value::deserialize(&mut reader).map_err(ReadError::Syntax)?;
+    let value = Value::deserialize(&mut reader).map_err(|error| ReadError::Syntax(said(text, &error)))?;
     reader.end().map_err(|_| ReadError::Trailing)?;
     Ok(value)
+}
+
+/// What Go's decoder says of the commonest mistakes: clients match on it.
+fn said(text: &[u8], error: &serde_json::Error) -> String {
+    if error.is_eof() {
+        return "unexpected EOF".into();
+    }
+    let message = error.to_string();
+    let wanted = if message.starts_with("key must be a string") {
+        "object key string"
+    } else if message.starts_with("expected value") {
+        "value"
+    } else {
+        return message;
+    };
+    let line = text.split(|byte| *byte == b'\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let found = line.get(error.column().saturating_sub(1)).map_or(' ', |byte| char::from(*byte));
+    format!("invalid character '{}' looking for beginning of {wanted}", found.escape_default())
 }
 
 #[cfg(test)]
@@ -106,6 +124,14 @@ mod tests {
         assert_eq!(read("null"), Outer::default());
         assert_eq!(from_slice::<Option<Outer>>(b"null").expect("nothing"), None);
         assert_eq!(from_slice::<Vec<u8>>(b"null").expect("nothing"), Vec::<u8>::new());
+    }
+
+    #[test]
+    fn mistakes_are_told_in_the_words_of_go() {
+        let wrong = "invalid JSON: invalid character";
+        assert_eq!(refused("{invalid"), format!("{wrong} 'i' looking for beginning of object key string"));
+        assert_eq!(refused("{\n \"a\": x}"), format!("{wrong} 'x' looking for beginning of value"));
+        assert_eq!(refused("{\"a\":"), "invalid JSON: unexpected EOF");
     }
 
     #[test]

@@ -19,9 +19,11 @@ pub(super) fn command() -> Command {
         }
         arg = match directive.shape {
             Shape::Flag => {
-                arg.num_args(0..=1).require_equals(true).default_missing_value("true").action(ArgAction::Set)
+                let arg = arg.num_args(0..=1).require_equals(true).default_missing_value("true");
+                arg.action(ArgAction::Set).overrides_with(directive.flag)
             }
-            Shape::Text | Shape::Number => arg.action(ArgAction::Set),
+            // The last one counts, as for dockerd's flags.
+            Shape::Text | Shape::Number => arg.action(ArgAction::Set).overrides_with(directive.flag),
             Shape::List | Shape::Pairs => arg.action(ArgAction::Append),
         };
         if matches!(directive.becomes, super::table::Becomes::Ignored(_)) {

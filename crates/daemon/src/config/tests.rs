@@ -103,3 +103,22 @@ fn what_makes_no_sense_is_refused() {
     let missing = ["longshored", "--config-file", "/nothing/here"].map(OsString::from);
     Read::new(missing).expect_err("it is not there");
 }
+
+#[test]
+fn the_last_of_a_flag_counts() {
+    let args = [
+        "--init",
+        "--init=false",
+        "--log-driver",
+        "none",
+        "--log-driver=local",
+        "--label",
+        "a=b",
+        "--label",
+        "c=d",
+    ];
+    let config = read(&args, "{}").unwrap().config;
+    assert_eq!(config.log_driver, "local");
+    assert!(!config.init);
+    assert_eq!(config.labels, ["a=b", "c=d"]);
+}

@@ -38,11 +38,9 @@ async fn resize(
 pub(in super::super) fn size(query: &Query) -> Result<ConsoleSize, Failure> {
     let side = |name: &str, word: &str| {
         let text = query.text(name).unwrap_or_default();
-        let side: u32 = text.parse().map_err(|_| {
-            Failure::bad(format!(
-                "invalid resize {word} {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
-            ))
-        })?;
+        let refused = |why| Failure::bad(format!("invalid resize {word} {text:?}: {why}"));
+        let side: i64 = text.parse().map_err(|_| refused("invalid syntax"))?;
+        let side = u32::try_from(side).map_err(|_| refused("value out of range"))?;
         Ok::<u16, Failure>(u16::try_from(side).unwrap_or(u16::MAX))
     };
     Ok(ConsoleSize { height: side("h", "height")?, width: side("w", "width")? })
