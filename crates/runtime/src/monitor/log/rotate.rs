@@ -32,22 +32,40 @@ impl RotatingFile {
         Ok(Self { directory, name, file, size, max_size, max_files: max_files.max(1) })
     }
 
-    /// Appends whole records; none of them when they cannot all be written.
-    pub(super) fn append(&mut self, records: &[u8]) -> Result<(), Errno> {
-        if records.is_empty() {
-            return Ok(());
+    /// Appends whole records. As Docker does it, the record that makes the file too large is its last one.
+    pub(super) fn append(&mut self, mut records: &[u8]) -> Result<(), Errno> {
+        let mut result = Ok(());
+        while !records.is_empty() {
+            let mut length = records.len();
+            if let Some(max) = self.max_size {
+                if self.size >= max {
+                    // When that fails the current file is written on.
+                    result = result.and(self.rotate());
+                }
+                let room = usize::try_from(max.saturating_sub(self.size).max(1)).unwrap_or(usize::MAX);
+                if result.is_ok() && room < length {
+                    let rest = &records[room - 1..];
+                    length = rest.iter().position(|byte| *byte == b'\n').map_or(length, |at| room + at);
+                }
+            }
+            self.write(&records[..length])?;
+            records = &records[length..];
         }
-        // As Docker does it: the record that makes the file too large is its last one.
-        let rotated = if self.max_size.is_some_and(|max| self.size >= max) { self.rotate() } else { Ok(()) };
+        result
+    }
+
+    fn write(&mut self, records: &[u8]) -> Result<(), Errno> {
         match write_all(&self.file, records) {
-            Ok(()) => self.size += records.len() as u64,
+            Ok(()) => {
+                self.size += records.len() as u64;
+                Ok(())
+            }
             Err(error) => {
                 // A failure leaves half a record, which the next reader would trip over.
                 rustix::fs::ftruncate(&self.file, self.size).ok();
-                return Err(error);
+                Err(error)
             }
         }
-        rotated
     }
 
     /// Moves the files on by one. When that fails the current file is written on.
