@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says so when something fails")]
 
 mod attach;
-mod bed;
+pub(crate) mod bed;
 mod exec;
 mod followers;
 mod health;
