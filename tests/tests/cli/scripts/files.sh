@@ -1,5 +1,5 @@
 # Copied, compared, exported.
-docker create --network none --name cc -v /vol box sleep 1000
+docker create --network none --name cc box sleep 1000
 mkdir -p dir/inner && echo one > dir/a && echo two > dir/inner/b && ln -s a dir/l
 docker cp dir/a cc:/tmp/
 docker cp dir/a cc:/tmp/renamed
@@ -12,8 +12,6 @@ docker cp dir/a cc:/none/there
 docker cp dir/a cc:/none/
 docker cp dir/none cc:/tmp
 docker cp dir/a none:/tmp
-docker cp dir/a cc:/vol/
-docker cp cc:/vol/a - | tar -t
 docker cp cc:/tmp out && find out | sort
 docker cp cc:/tmp/. out2 && find out2 | sort
 docker cp cc:/data/file copied && cat copied
@@ -34,25 +32,21 @@ echo nothing | docker cp - cc:/tmp
 echo nothing | docker cp - cc:/data/file
 docker diff cc | sort
 docker start cc
-docker exec cc sh -c 'rm /data/file; echo x > /tmp/new; mkdir /made; touch /vol/seen'
+docker exec cc sh -c 'rm /data/file; echo x > /tmp/new; mkdir /made'
 docker diff cc | sort
-docker cp cc:/vol - | tar -t
 docker cp cc:/tmp/new - | tar -xO
 echo running > r && docker cp r cc:/made/ && docker exec cc cat /made/r
-docker cp r cc:/vol/ && docker exec cc cat /vol/r
 #! dockerd writes below what is mounted on /proc; here it is the container's own /proc, which takes no files
 docker cp r cc:/proc/x
 docker export cc | tar -t | grep -v -e bin/ -e dev/ -e proc/ -e etc/ -e .dockerenv | sort
 docker pause cc && docker cp r cc:/tmp/paused && docker cp cc:/tmp/paused - | tar -t && docker unpause cc
 docker stop -t 0 cc
-docker cp r cc:/vol/stopped && docker cp cc:/vol - | tar -t
 docker export -o e.tar cc && tar -tf e.tar | grep data | sort
 docker export none
 docker diff none
 docker rm -v cc
-docker run --network none --name ro --read-only -v /vol box true
+docker run --network none --name ro --read-only box true
 docker cp r ro:/tmp
-docker cp r ro:/vol
 docker rm -v ro
 docker create --network none --name user -u www box true
 #! 20.10 looks for the container's user on the host

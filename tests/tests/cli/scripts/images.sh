@@ -21,6 +21,7 @@ docker run --network none --name changed box sh -c 'echo new > /new'
 docker commit -m text -a me -c 'CMD ["cat","/new"]' changed committed:1
 docker run --rm --network none committed:1
 docker history --format '{{.Comment}}' committed:1 | head -1
+#~ the name is told with its tag
 docker rmi box
 docker rmi -f none
 docker rm changed
