@@ -17,7 +17,7 @@ impl Networks {
         }
         // Nobody comes to it once it is not in the table.
         let mut state = self.state();
-        let on = state.sandboxes.iter().filter_map(|(_, sandbox)| {
+        let on = state.sandboxes.values().filter_map(|sandbox| {
             let endpoint = sandbox.endpoints.get(&record.id)?;
             Some(format!(
                 "name:{:?} id:{:?}",
