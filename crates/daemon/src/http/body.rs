@@ -67,7 +67,12 @@ async fn document(request: Request) -> Result<Option<Value>, Failure> {
     if !has_type {
         return Err(wrong_type(""));
     }
-    Ok(Some(lenient::value_of(&text)?))
+    let value = lenient::value_of(&text)?;
+    if value.is_array() {
+        // It would be read as the fields of an object, in their order.
+        return Err(Failure::bad("invalid JSON: cannot unmarshal array into an object"));
+    }
+    Ok(Some(value))
 }
 
 /// Whether there is a content type. One that is not JSON's is refused.

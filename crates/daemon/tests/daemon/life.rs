@@ -31,6 +31,7 @@ fn a_second_daemon_is_refused_and_the_first_one_lives_on() {
     let refused = |socket: String| {
         let mut second = Command::new(longshored::program());
         second.args(daemon.roots()).args(["-H", &socket]);
+        second.args(["--pidfile", &format!("{}/another.pid", daemon.dir().display())]);
         let output = second.output().unwrap();
         assert!(!output.status.success());
         String::from_utf8_lossy(&output.stderr).into_owned()

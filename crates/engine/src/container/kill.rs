@@ -44,7 +44,8 @@ impl Containers {
     pub(super) async fn signal(&self, container: &Container, signal: i32) -> Result<()> {
         let was_paused = container.record().state.phase == Phase::Paused;
         container.ask(move |control| control.signal(Target::Init, signal)).await?;
-        if was_paused {
+        // The monitor itself lets one go on that it kills.
+        if was_paused && signal != SIGKILL {
             match self.unpause(container).await {
                 Ok(()) | Err(Error::NotPaused { .. } | Error::NotRunning { .. }) => {}
                 Err(error) => return Err(error),

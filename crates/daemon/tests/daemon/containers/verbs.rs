@@ -89,6 +89,9 @@ fn lists_are_narrowed_down() {
     let second = bed.run(&["sh", "-c", "exit 3"], &Value::Null);
     assert_eq!(bed.wait(&second), 3);
     let list = |query: &str| {
+        let query = [("{", "%7B"), ("}", "%7D"), ("[", "%5B"), ("]", "%5D"), ("\"", "%22")]
+            .iter()
+            .fold(query.to_owned(), |query, (plain, encoded)| query.replace(plain, encoded));
         let listed = bed.daemon.get(&format!("/containers/json?{query}")).expect(200).json();
         listed
             .as_array()

@@ -51,10 +51,10 @@ fn sixteen_pulls_fetch_once() {
     });
     let layers = daemon.get(&format!("/images/{name}:1/json")).expect(200).json();
     let layers = layers["RootFS"]["Layers"].as_array().unwrap().len();
-    let log = registry.log();
+    let log = registry.log().replace('"', "");
     let urls: Vec<_> = log
         .lines()
-        .filter(|line| line.contains("response completed") && line.contains("method=GET"))
+        .filter(|line| line.contains("msg=response completed") && line.contains("method=GET"))
         .filter_map(|line| line.split("uri=/v2/lib/corpus/blobs/").nth(1)?.split(' ').next())
         .collect();
     // Each pull may have asked for the configuration.
