@@ -45,10 +45,10 @@ impl Engine {
         let engine = Self { host, directory, _daemon: daemon };
         let rootfs = engine.directory.path().join("rootfs");
         fill(&rootfs);
-        let done = engine.run(&format!(
+        let done = engine.run(
             "tar -C rootfs --sort=name --owner=0 --group=0 --numeric-owner --mtime=@1 -c . > box.tar && docker import \
-             -c 'ENV PATH=/bin' -c 'CMD [\"/bin/sh\"]' box.tar box:latest && rm -r rootfs box.tar && mkdir \"$DOCKER_CONFIG\""
-        ));
+             -c 'ENV PATH=/bin' -c 'CMD [\"/bin/sh\"]' box.tar box:latest && rm -r rootfs box.tar && mkdir \"$DOCKER_CONFIG\"",
+        );
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         engine
     }
