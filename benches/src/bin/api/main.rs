@@ -14,7 +14,11 @@
 mod measure;
 mod work;
 
-use std::{env, error::Error, path::PathBuf};
+use std::{
+    env,
+    error::Error,
+    path::{Path, PathBuf},
+};
 
 use longshore_benches::{Samples, served::Served, table};
 use measure::{Bottom, Burst};
@@ -65,6 +69,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut args = env::args().skip(1);
     while let Some(arg) = args.next() {
         let value = args.next().ok_or_else(|| format!("{arg} needs a value"))?;
+        if arg == Bottom::ROLE {
+            return Ok(Bottom::serve(Path::new(&value))?);
+        }
         match arg.as_str() {
             "--rounds" => rounds = value.parse()?,
             "--burst" => count = value.parse()?,
@@ -161,7 +168,7 @@ fn megabytes(bytes: u64) -> f64 {
 }
 
 fn latency(daemons: &[Served], rounds: usize, found: &mut Found) -> Result<(), Box<dyn Error>> {
-    let [cycle, exec, run] = measure::latency(daemons, &Bottom::new()?, rounds)?;
+    let [cycle, exec, run] = measure::latency(daemons, &mut Bottom::new()?, rounds)?;
     for (what, rows) in [
         ("create, start, wait, remove", &cycle),
         ("exec: create, start, inspect", &exec),

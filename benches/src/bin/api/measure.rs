@@ -3,8 +3,9 @@
 use std::{
     ffi::CString,
     fmt::Display,
-    io,
+    io::{self, BufRead, BufReader, Write},
     path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -33,21 +34,58 @@ fn tell<T>(daemon: &Served, what: &str, result: io::Result<T>) -> Option<T> {
 }
 
 /// The kernel's own cost of a life cycle, on a disk of its own.
+///
+/// It clones itself without an exec, which takes a process with one thread: so it is a process of its own,
+/// this program again, that makes and removes one container for each line it reads.
 pub(crate) struct Bottom {
-    floor: Floor,
-    args: [CString; 1],
+    child: Child,
+    answers: BufReader<ChildStdout>,
     _disk: Disk,
 }
 
 impl Bottom {
+    /// The argument that makes this program the floor.
+    pub(crate) const ROLE: &str = "--floor-below";
+
     pub(crate) fn new() -> io::Result<Self> {
         let disk = Disk::new("api-floor", 512)?;
-        let (lower, scratch) = (disk.path().join("rootfs"), disk.path().join("scratch"));
-        work::image(&lower)?;
-        std::fs::create_dir(&scratch)?;
+        work::image(&disk.path().join("rootfs"))?;
+        std::fs::create_dir(disk.path().join("scratch"))?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(Self::ROLE).arg(disk.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn()?;
+        let answers = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(Self { child, answers: BufReader::new(answers), _disk: disk })
+    }
+
+    /// From nothing to gone, once.
+    fn run(&mut self) -> io::Result<Duration> {
+        let asked = self.child.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        asked.write_all(b"\n")?;
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer)?;
+        let nanos = answer.trim().parse().map_err(|_| io::Error::other("the floor ended"))?;
+        Ok(Duration::from_nanos(nanos))
+    }
+
+    /// The floor's side.
+    pub(crate) fn serve(disk: &Path) -> io::Result<()> {
         let host = Layout::detect().map_err(io::Error::other)?;
-        let floor = Floor::of_host(&host, lower, scratch, true)?;
-        Ok(Self { floor, args: [CString::new("/bin/true")?], _disk: disk })
+        let floor = Floor::of_host(&host, disk.join("rootfs"), disk.join("scratch"), true)?;
+        let args = [CString::new("/bin/true")?];
+        for line in io::stdin().lines() {
+            line?;
+            let nanos = floor.run(&args)?.to_gone.as_nanos();
+            println!("{nanos}");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Bottom {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        self.child.wait().ok();
     }
 }
 
@@ -67,7 +105,11 @@ pub(crate) fn idle(daemons: &[Served]) -> Vec<(u64, f64)> {
 
 /// Latencies of the life cycle, of exec and of the client's `run`, one after the other in each round.
 /// The floor is the first row of the first table.
-pub(crate) fn latency(daemons: &[Served], bottom: &Bottom, rounds: usize) -> io::Result<[Vec<Samples>; 3]> {
+pub(crate) fn latency(
+    daemons: &[Served],
+    bottom: &mut Bottom,
+    rounds: usize,
+) -> io::Result<[Vec<Samples>; 3]> {
     let named = || daemons.iter().map(|daemon| Samples::new(daemon.name)).collect::<Vec<_>>();
     let mut tables = [named(), named(), named()];
     let mut floor = Samples::new("floor");
@@ -79,9 +121,9 @@ pub(crate) fn latency(daemons: &[Served], bottom: &Bottom, rounds: usize) -> io:
     }
     for round in 0..WARM_UP + rounds {
         let keep = round >= WARM_UP;
-        let times = bottom.floor.run(&bottom.args)?;
+        let time = bottom.run()?;
         if keep {
-            floor.push(times.to_gone);
+            floor.push(time);
         }
         for (index, daemon) in daemons.iter().enumerate() {
             let connection = &mut connections[index];
