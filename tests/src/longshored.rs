@@ -8,7 +8,7 @@ mod http;
 
 use crate::mountinfo;
 use longshore_runtime::{
-    launch::{self, Connection},
+    launch::{self, Connection, Launcher},
     wire::Target,
 };
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -260,7 +260,7 @@ impl Drop for Longshored {
         for entry in fs::read_dir(exec.join("containers")).into_iter().flatten().flatten() {
             end_container(&entry.path());
         }
-        end_spawners(&exec);
+        end_spawner(&exec.join("spawner"));
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         for mount in mountinfo::parse(&mounts).iter().rev() {
             if Path::new(&mount.point).starts_with(self.dir.path()) {
@@ -281,31 +281,18 @@ fn end_container(directory: &Path) {
     }
 }
 
-/// Kills the spawners that listen below `directory`.
-fn end_spawners(directory: &Path) {
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.file_name() != "containers" {
-            end_spawners(&path);
-        } else if entry.file_name() == "spawner.sock"
-            && let Some(pid) = listener(&path)
-            && let Some(handle) = handle(pid)
-        {
-            rustix::process::pidfd_send_signal(&handle, Signal::KILL).ok();
-            crate::wait_for_exit(&handle, crate::patience());
-        }
+/// Kills the spawner that listens in `directory`. It is asked who it is: the socket was made by the daemon, and the
+/// kernel names that as its other end.
+fn end_spawner(directory: &Path) {
+    if !directory.join("spawner.sock").exists() {
+        return;
     }
-}
-
-/// The process that listens on a socket of messages.
-fn listener(path: &Path) -> Option<i32> {
-    use rustix::net::{
-        AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with, sockopt,
-    };
-    let kind = (AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC);
-    let socket = socket_with(kind.0, kind.1, kind.2, None).ok()?;
-    connect(&socket, &SocketAddrUnix::new(path).ok()?).ok()?;
-    Some(sockopt::socket_peercred(&socket).ok()?.pid.as_raw_nonzero().get())
+    // With no program to start, one that is gone stays so.
+    let spawner = Launcher::connect_or_start(directory, Path::new("/nonexistent"));
+    if let Some(handle) = spawner.ok().and_then(|spawner| handle(spawner.ping().ok()?.cast_signed())) {
+        rustix::process::pidfd_send_signal(&handle, Signal::KILL).ok();
+        crate::wait_for_exit(&handle, crate::patience());
+    }
 }
 
 fn handle(pid: i32) -> Option<OwnedFd> {
