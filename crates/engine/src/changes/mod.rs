@@ -1,6 +1,6 @@
 //! What a container has changed of its image's files.
 
-use std::os::fd::AsFd;
+use std::{os::fd::AsFd, path::Path};
 
 use longshore_archive::diff;
 pub use longshore_archive::diff::{Change, ChangeKind};
@@ -40,5 +40,41 @@ pub fn list(store: &Store, snapshot: u64) -> Result<Vec<Change>, Error> {
     // A detached mount can be looked up in, and not be read.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let lower = openat(&lower, c".", flags, Mode::empty()).map_err(|errno| Error::Layers(errno.into()))?;
-    Ok(diff::changes(upper.as_fd(), lower.as_fd())?)
+    Ok(without_etc(diff::changes(upper.as_fd(), lower.as_fd())?))
+}
+
+/// What a start makes for its own files to be mounted on; Docker has them in a layer below the container's.
+const ETC: [&str; 3] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
+
+/// Leaves them out, and their directory with them where nothing else happened in it.
+fn without_etc(mut changes: Vec<Change>) -> Vec<Change> {
+    let before = changes.len();
+    changes.retain(|change| {
+        change.kind != ChangeKind::Added || ETC.iter().all(|own| change.path != Path::new(own))
+    });
+    let etc = Path::new("/etc");
+    if changes.len() < before
+        && !changes.iter().any(|change| change.path != etc && change.path.starts_with(etc))
+    {
+        changes.retain(|change| change.path != etc);
+    }
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Change, ChangeKind, without_etc};
+
+    #[test]
+    fn what_a_start_makes_is_no_change() {
+        let change = |kind, path: &str| Change { kind, path: path.into() };
+        let etc = change(ChangeKind::Modified, "/etc");
+        let hosts = change(ChangeKind::Added, "/etc/hosts");
+        let own = change(ChangeKind::Added, "/etc/own");
+        assert_eq!(without_etc(vec![etc.clone(), hosts.clone()]), []);
+        assert_eq!(without_etc(vec![etc.clone(), hosts, own.clone()]), [etc.clone(), own]);
+        assert_eq!(without_etc(vec![etc.clone()]), [etc]);
+        let gone = change(ChangeKind::Deleted, "/etc/hosts");
+        assert_eq!(without_etc(vec![gone.clone()]), [gone]);
+    }
 }
