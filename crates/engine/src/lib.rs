@@ -31,9 +31,4 @@ pub mod stats;
 pub mod top;
 pub mod volume;
 
-/// An error with its causes, in one line.
-#[must_use]
-pub fn line(error: &dyn std::error::Error) -> String {
-    let chain = std::iter::successors(Some(error), |&error| error.source());
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
+pub use longshore_types::line;

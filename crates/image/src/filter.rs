@@ -6,12 +6,14 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use longshore_types::{Kind, Reference};
+use longshore_types::{
+    Kind, Reference,
+    filter::has_label,
+    time::{self, parse_timestamp},
+};
 use serde_json::Value;
 
 pub(crate) use glob::matches;
-
-use longshore_types::time::{self, parse_timestamp};
 
 /// The longest filter that is read, in bytes.
 const LIMIT: usize = 1 << 20;
@@ -139,10 +141,7 @@ impl Filters {
 
     /// Whether labels have what all `label` filters want and nothing that a `label!` names.
     pub(crate) fn labels(&self, labels: &BTreeMap<String, String>) -> bool {
-        let has = |wanted: &String| match wanted.split_once('=') {
-            Some((name, value)) => labels.get(name).is_some_and(|found| found == value),
-            None => labels.contains_key(wanted),
-        };
+        let has = |wanted: &String| has_label(labels, wanted);
         self.get("label").iter().all(has) && !self.get("label!").iter().any(has)
     }
 }

@@ -106,10 +106,23 @@ impl Filters {
     /// Whether all of a key's values, `name` or `name=value`, are among `labels`.
     #[must_use]
     pub fn labels(&self, key: &str, labels: &BTreeMap<String, String>) -> bool {
-        self.values(key).all(|wanted| match wanted.split_once('=') {
-            Some((name, value)) => labels.get(name).is_some_and(|found| found == value),
-            None => labels.contains_key(wanted),
-        })
+        self.values(key).all(|wanted| has_label(labels, wanted))
+    }
+
+    /// Whether a prune by `label` and `label!` takes what has these labels: all that `label` wants, and not all that
+    /// `label!` names.
+    #[must_use]
+    pub fn prunes(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.labels("label", labels) && (!self.has("label!") || !self.labels("label!", labels))
+    }
+}
+
+/// Whether `wanted`, `name` or `name=value`, is among `labels`.
+#[must_use]
+pub fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
+    match wanted.split_once('=') {
+        Some((name, value)) => labels.get(name).is_some_and(|found| found == value),
+        None => labels.contains_key(wanted),
     }
 }
 

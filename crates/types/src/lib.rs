@@ -8,6 +8,7 @@ mod digest;
 pub mod filter;
 mod id;
 mod kind;
+mod line;
 pub mod network;
 pub mod oci;
 pub mod platform;
@@ -19,6 +20,7 @@ pub use digest::{Algorithm, ChainId, DiffId, Digest, DigestError, Hasher, ImageI
 pub use filter::Filters;
 pub use id::{ContainerId, ContainerIdError};
 pub use kind::Kind;
+pub use line::line;
 pub use platform::{Matcher, Platform, PlatformError};
 pub use progress::{Progress, ProgressEvent, Status};
 pub use reference::{Reference, ReferenceError};

@@ -80,5 +80,5 @@ fn until(filters: &Filters) -> Result<Option<i64>> {
 fn takes(filters: &Filters, record: &Record) -> bool {
     let none = std::collections::BTreeMap::new();
     let labels = record.config.labels.as_ref().unwrap_or(&none);
-    filters.labels("label", labels) && (!filters.has("label!") || !filters.labels("label!", labels))
+    filters.prunes(labels)
 }

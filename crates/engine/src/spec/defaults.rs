@@ -9,7 +9,7 @@ use longshore_types::{
     oci::ContainerConfig,
 };
 
-use super::{Error, Host, Settings};
+use super::{Error, Host, Settings, process::variable};
 
 /// Merges the image's configuration and fills in defaults.
 ///
@@ -92,10 +92,13 @@ fn merge(config: &mut Config, image: &ContainerConfig) {
 
 /// Those of the image that the container does not name, after its own.
 fn environment(config: &mut Config, image: &ContainerConfig) {
-    let name = |pair: &str| pair.split_once('=').map_or(pair, |(name, _)| name).to_owned();
     let own = config.env.take().unwrap_or_default();
-    let more: Vec<String> =
-        image.env.iter().filter(|pair| !own.iter().any(|other| name(other) == name(pair))).cloned().collect();
+    let more: Vec<String> = image
+        .env
+        .iter()
+        .filter(|pair| !own.iter().any(|other| variable(other) == variable(pair)))
+        .cloned()
+        .collect();
     config.env = Some(own.into_iter().chain(more).collect());
 }
 

@@ -108,12 +108,15 @@ pub fn environment(hostname: &str, terminal: bool, own: &[String]) -> Vec<String
     all
 }
 
+/// The name of a variable, with its value or without.
+pub(super) fn variable(pair: &str) -> &str {
+    pair.split_once('=').map_or(pair, |(name, _)| name)
+}
+
 /// Sets the variables of `own` in `all`; a name without a value takes one away.
 pub fn merge_environment(all: &mut Vec<String>, own: &[String]) {
-    let name = |pair: &str| pair.split_once('=').map_or(pair, |(name, _)| name).to_owned();
     for pair in own {
-        let wanted = name(pair);
-        let place = all.iter().position(|other| name(other) == wanted);
+        let place = all.iter().position(|other| variable(other) == variable(pair));
         match (place, pair.contains('=')) {
             (Some(place), true) => all[place].clone_from(pair),
             (Some(place), false) => drop(all.remove(place)),

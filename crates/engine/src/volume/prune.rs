@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use longshore_types::Filters;
+use longshore_types::{Filters, filter::has_label};
 
 use super::{Error, Result, Volume, Volumes, list::passes};
 
@@ -27,11 +27,7 @@ impl Volumes {
             return Err(Error::Pruning);
         }
         let pruned = self.prune_those(|volume: &Volume| {
-            let has = |word: &str| match word.split_once('=') {
-                Some((name, value)) => volume.labels.get(name).is_some_and(|found| found == value),
-                None => volume.labels.contains_key(word),
-            };
-            let barred = filters.values("label!").any(has);
+            let barred = filters.values("label!").any(|word| has_label(&volume.labels, word));
             volume.options.is_empty() && (all || volume.is_anonymous()) && passes(filters, volume) && !barred
         });
         self.0.pruning.store(false, Ordering::Release);

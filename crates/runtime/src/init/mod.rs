@@ -133,18 +133,6 @@ fn steps(birth: &mut Birth<'_>) -> Result<Infallible, StepError> {
     finish(last, proc.as_ref())
 }
 
-/// An error and its sources on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
-}
-
 /// A failpoint, as a step.
 fn step(of: Step, name: &'static str) -> Result<(), StepError> {
     failpoint::step(name).on(of, name)
@@ -231,7 +219,7 @@ fn run_hooks(
     let pid = rustix::process::getpid().as_raw_nonzero().get();
     let state = state.json(status, pid).on(Step::Hook, kind.name())?;
     hooks::run(kind, list, &state)
-        .map_err(|error| io::Error::other(chain(&error)))
+        .map_err(|error| io::Error::other(longshore_types::line(&error)))
         .on(Step::Hook, kind.name())
 }
 

@@ -90,7 +90,7 @@ fn answer(connection: &OwnedFd, sequence: u32, reply: &Reply) {
 }
 
 pub(crate) fn malformed(error: &dyn Error) -> Reply {
-    Reply::Refused(Refusal::Malformed { reason: chain(error) })
+    Reply::Refused(Refusal::Malformed { reason: longshore_types::line(error) })
 }
 
 /// A failure to make a process, as it travels.
@@ -111,11 +111,6 @@ fn failure(error: &CreateError) -> Reply {
         at = source;
     }
     Reply::Failed { step, cause: causes.join(": "), errno }
-}
-
-fn chain(error: &dyn Error) -> String {
-    let sources = std::iter::successors(Some(error), |&error| error.source());
-    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn null() -> Result<OwnedFd, Errno> {

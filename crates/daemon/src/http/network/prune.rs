@@ -27,9 +27,7 @@ pub(super) async fn prune(
     let used = filter::in_use(&containers);
     let removed = blocking(move || {
         let wanted = |network: &Network| {
-            filters.labels("label", &network.labels)
-                && (!filters.has("label!") || !filters.labels("label!", &network.labels))
-                && until.is_none_or(|until| network.created.seconds() < until)
+            filters.prunes(&network.labels) && until.is_none_or(|until| network.created.seconds() < until)
         };
         Ok(networks.prune(wanted, &used))
     })
