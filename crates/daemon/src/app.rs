@@ -66,6 +66,11 @@ impl App {
         let settings = Settings { data_root: data.to_owned(), exec_root: state.to_owned(), runtime, spec };
         let mut settings_of_networks = network::Settings::new(state);
         settings_of_networks.apply(&config.network)?;
+        settings_of_networks.dns = network::Resolvers {
+            servers: config.dns.clone(),
+            search: config.dns_search.clone(),
+            options: config.dns_opts.clone(),
+        };
         let networks = Networks::open(settings_of_networks, db.clone(), events.clone())?;
         let containers = Containers::open(settings, db, events.clone(), images.clone(), networks.clone())?;
         let execs = Execs::new(containers.clone());

@@ -10,6 +10,7 @@
 //! * The rules of one engine are one table, replaced as a whole or changed in one batch; other tables are not touched.
 
 pub mod bridge;
+pub mod dns;
 pub mod endpoint;
 mod error;
 pub mod firewall;

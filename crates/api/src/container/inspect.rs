@@ -101,6 +101,9 @@ impl Inspect {
                 }
             }
         }
+        if version >= Version(52) {
+            self.config.mac_address.clear();
+        }
         let bridge = self.network_settings.networks.get("bridge").cloned().unwrap_or_default();
         let mut document = serde_json::to_value(self)?;
         // Gone from 1.52: the addresses on the default network, twice.

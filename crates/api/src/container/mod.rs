@@ -6,7 +6,7 @@ mod list;
 mod update;
 mod wait;
 
-pub use create::{CreateRequest, CreateResponse};
+pub use create::{CreateError, CreateRequest, CreateResponse};
 pub use inspect::{GraphDriver, Inspect, NetworkSettings, State};
 pub use list::{HealthSummary, HostSummary, NetworkSummary, Port, Summary};
 pub use update::{PruneResponse, UpdateResponse};

@@ -1,10 +1,13 @@
 //! Networks that come to a container, or leave it.
 
+use std::net::IpAddr;
+
 use longshore_types::container::EndpointSettings;
 
-use super::{Container, Containers, Result, blocking, to_the_end};
+use super::{Container, Containers, Record, Result, blocking, to_the_end};
 use crate::{
     db::Durability,
+    etc::{self, EtcInputs},
     network::{self, Change},
 };
 
@@ -36,7 +39,8 @@ impl Containers {
             let turn = container.lock().await;
             let this = container.clone();
             let done = blocking(move || {
-                let change = change(containers.networks(), &this.record())?;
+                let before = this.record();
+                let change = change(containers.networks(), &before)?;
                 containers.update(&this, Durability::Disk, |record| {
                     let endpoints = record.networking.endpoints_config.get_or_insert_default();
                     match change.endpoint {
@@ -50,7 +54,8 @@ impl Containers {
                         record.ports = ports;
                     }
                     Ok(())
-                })
+                })?;
+                containers.rewrite_files(&this, &before)
             })
             .await;
             drop(turn);
@@ -58,4 +63,30 @@ impl Containers {
         })
         .await
     }
+
+    /// Brings the files of a running container up to its networks.
+    fn rewrite_files(&self, container: &Container, before: &Record) -> Result<()> {
+        let now = container.record();
+        if !now.state.phase.has_processes() || now.config.network_disabled {
+            return Ok(());
+        }
+        let (old, new) = (own_hosts(before), own_hosts(&now));
+        let only = |these: &[(String, IpAddr)], others: &[(String, IpAddr)]| -> Vec<(String, IpAddr)> {
+            these.iter().filter(|line| !others.contains(line)).cloned().collect()
+        };
+        etc::rewrite_hosts(container.data_dir(), &only(&old, &new), &only(&new, &old))?;
+        if self.networks().is_served(container.id().as_str()) {
+            let without = self.etc_inputs();
+            let with = EtcInputs { nameservers: vec![network::NAMESERVER], ..without.clone() };
+            etc::rewrite_resolv(&now, container.data_dir(), &without, &with)?;
+        }
+        Ok(())
+    }
+}
+
+/// The lines of a container's `hosts` that are its own.
+fn own_hosts(record: &Record) -> Vec<(String, IpAddr)> {
+    let endpoints = record.networking.endpoints_config.iter().flatten().filter_map(|(_, own)| own.as_ref());
+    let addresses = endpoints.filter_map(|own| own.ip_address.parse().ok());
+    addresses.map(|address| (record.config.hostname.clone(), address)).collect()
 }

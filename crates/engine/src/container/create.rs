@@ -59,6 +59,8 @@ impl Containers {
         spec::defaults(&mut config, &mut host, &images.config(&image_id)?.config, settings, machine)?;
         let id = new_id();
         spec::hostname(&mut config, &host, &id);
+        self.settle_links(&mut host)?;
+        let networking = self.networks().planned(&host.network_mode, networking);
         let name = self.reserve_name(name.as_deref(), &id)?;
         // What is made from here on goes again unless all of it comes to be.
         let mut made = Leftovers::new(self, &id, &name);

@@ -15,6 +15,14 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum Error {
     #[error("No such container: {word}")]
     NoSuchContainer { word: String },
+    #[error("could not get container for {word}: No such container: {word}")]
+    NoLinkTarget { word: String },
+    #[error("Cannot link to a non running container: /{name} AS {link}")]
+    LinkNotRunning { name: String, link: String },
+    #[error("Cannot link to /{name}, as it does not belong to the default network")]
+    LinkNotBridged { name: String },
+    #[error("No such link: {word}")]
+    NoSuchLink { word: String },
     #[error("Multiple IDs found with provided prefix: {prefix}")]
     Ambiguous { prefix: String },
     #[error("Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")]
@@ -128,11 +136,15 @@ impl Error {
             Self::NoSuchContainer { .. } => Kind::NotFound,
             Self::Ambiguous { .. }
             | Self::BadName { .. }
+            | Self::NoLinkTarget { .. }
+            | Self::NoSuchLink { .. }
             | Self::EmptyName
             | Self::SameName
             | Self::BadSignal { .. }
             | Self::BadCommand { .. } => Kind::InvalidInput,
             Self::NotRunning { .. }
+            | Self::LinkNotRunning { .. }
+            | Self::LinkNotBridged { .. }
             | Self::PruneRuns
             | Self::UpdateRemoving
             | Self::UpdateConflict { .. }

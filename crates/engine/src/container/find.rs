@@ -18,6 +18,10 @@ impl Containers {
         if let Some(container) = named.and_then(|id| table.get(id.as_str())) {
             return Ok(container.clone());
         }
+        if let Some((parent, alias)) = name.split_once('/') {
+            drop(table);
+            return self.linked(parent, alias).ok_or_else(none);
+        }
         let mut matches = table
             .range(word.to_owned()..)
             .take_while(|(id, _)| id.starts_with(word))

@@ -200,12 +200,25 @@ impl Containers {
         let mut inputs = etc::EtcInputs {
             hosts: attachment.hosts.clone(),
             gateways: attachment.gateways.clone(),
-            ..etc::EtcInputs::default()
+            nameservers: attachment.nameservers.clone(),
+            links: self.link_hosts(record)?,
+            ..self.etc_inputs()
         };
         if let Some(other) = spec::mode::network_of(&record.host.network_mode) {
             inputs.shared = Some(self.find(other)?.data_dir().to_owned());
         }
         Ok(etc::write(record, container.data_dir(), &inputs)?)
+    }
+
+    /// What the daemon's settings say of those files.
+    pub(super) fn etc_inputs(&self) -> etc::EtcInputs {
+        let resolvers = self.networks().resolvers();
+        etc::EtcInputs {
+            dns: resolvers.servers.clone(),
+            dns_search: resolvers.search.clone(),
+            dns_options: resolvers.options.clone(),
+            ..etc::EtcInputs::default()
+        }
     }
 
     /// The namespace of another container that runs, where a mode names one.

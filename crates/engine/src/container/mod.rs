@@ -10,6 +10,7 @@ mod find;
 mod health;
 pub mod kill;
 mod launch;
+mod link;
 mod list;
 mod name;
 mod network;

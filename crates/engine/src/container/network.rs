@@ -28,7 +28,7 @@ impl Containers {
             record.ports = ports;
             Ok(())
         });
-        if let Err(error) = noted {
+        if let Err(error) = noted.and_then(|()| self.tell_parents(container)) {
             self.detach_networks(container);
             return Err(error);
         }

@@ -21,8 +21,12 @@ impl Containers {
         let new = self.reserve_name(Some(name), container.id())?;
         let renamed = match step("container.rename.row") {
             Ok(()) => {
-                let name = new.clone();
+                let (name, before) = (new.clone(), old.clone());
                 self.change(container, Durability::Disk, move |record| {
+                    let endpoints = record.networking.endpoints_config.iter_mut().flatten();
+                    for names in endpoints.filter_map(|(_, own)| own.as_mut()?.dns_names.as_mut()) {
+                        names.iter_mut().filter(|own| **own == before).for_each(|own| own.clone_from(&name));
+                    }
                     record.name = name;
                     Ok(())
                 })
@@ -32,6 +36,7 @@ impl Containers {
         };
         self.release_name(if renamed.is_ok() { &old } else { &new }, container.id());
         renamed?;
+        self.networks().renamed(container.id().as_str(), &new);
         drop(turn);
         container.publish(self.events(), "rename", [("oldName", format!("/{old}"))]);
         Ok(())

@@ -48,3 +48,19 @@ pub(super) fn extra(hosts: &[String], gateways: &[IpAddr]) -> Result<String, Etc
     }
     Ok(lines)
 }
+
+/// The text without some lines and with others.
+pub(super) fn change(text: &str, gone: &[(String, IpAddr)], new: &[(String, IpAddr)]) -> String {
+    let (gone, new) = (own(gone), own(new));
+    let mut kept: String = text
+        .split_inclusive('\n')
+        .filter(|line| !gone.split_inclusive('\n').any(|own| own == *line))
+        .collect();
+    if !kept.is_empty() && !kept.ends_with('\n') {
+        kept.push('\n');
+    }
+    for line in new.split_inclusive('\n').filter(|line| !kept.contains(*line)).collect::<Vec<_>>() {
+        kept.push_str(line);
+    }
+    kept
+}

@@ -26,6 +26,8 @@ use crate::{container::Record, spec::mode};
 pub struct EtcInputs {
     /// Names that are resolved by `hosts`, links and own names among them, in their order.
     pub hosts: Vec<(String, IpAddr)>,
+    /// Names and addresses of linked containers.
+    pub links: Vec<(String, IpAddr)>,
     /// What `host-gateway` means.
     pub gateways: Vec<IpAddr>,
     /// The nameservers of the container's network (`127.0.0.11`), instead of those of the host.
@@ -74,6 +76,7 @@ pub fn write(record: &Record, directory: &Path, inputs: &EtcInputs) -> Result<Et
     let gateways = &inputs.gateways;
     let extra = hosts::extra(record.host.extra_hosts.as_deref().unwrap_or_default(), gateways)?;
     let names = if of_host { read("/etc/hosts") } else { hosts::own(&inputs.hosts) };
+    let extra = extra + &hosts::own(&inputs.links);
     put(directory, "hosts", &hosts::file(of_host, &names, &extra))?;
     put(directory, "hostname", &format!("{}\n", one_line(&record.config.hostname)))?;
     let settings = resolv::Settings::of(record, inputs);
@@ -82,12 +85,52 @@ pub fn write(record: &Record, directory: &Path, inputs: &EtcInputs) -> Result<Et
     Ok(paths(directory))
 }
 
-/// Writes a file of a container that runs: in place, since what is mounted is the file and not its name. Blocks.
-pub fn rewrite_hosts(record: &Record, directory: &Path, inputs: &EtcInputs) -> Result<(), EtcError> {
-    let extra = hosts::extra(record.host.extra_hosts.as_deref().unwrap_or_default(), &inputs.gateways)?;
+/// Takes lines from a running container's `hosts` and adds others, each a name and its address. What the container
+/// has written itself stays. In place, since what is mounted is the file and not its name. Blocks.
+pub fn rewrite_hosts(
+    directory: &Path,
+    gone: &[(String, IpAddr)],
+    new: &[(String, IpAddr)],
+) -> Result<(), EtcError> {
     let path = directory.join("hosts");
-    let text = hosts::file(false, &hosts::own(&inputs.hosts), &extra);
-    std::fs::write(&path, text).map_err(|source| EtcError::Io { operation: "write", path, source })
+    let text = std::fs::read_to_string(&path).map_err(|source| EtcError::Io {
+        operation: "read",
+        path: path.clone(),
+        source,
+    })?;
+    let rewritten = hosts::change(&text, gone, new);
+    if rewritten == text {
+        return Ok(());
+    }
+    std::fs::write(&path, rewritten).map_err(|source| EtcError::Io { operation: "write", path, source })
+}
+
+/// Gives names in a running container's `hosts` another address. Blocks.
+pub fn rename_host(directory: &Path, line: &(String, IpAddr)) -> Result<(), EtcError> {
+    let gone: Vec<(String, IpAddr)> = read(&directory.join("hosts").to_string_lossy())
+        .lines()
+        .filter_map(|text| text.split_once('\t'))
+        .filter(|(_, names)| *names == line.0)
+        .filter_map(|(address, names)| Some((names.to_owned(), address.parse().ok()?)))
+        .collect();
+    rewrite_hosts(directory, &gone, std::slice::from_ref(line))
+}
+
+/// Writes a running container's `resolv.conf` anew, unless somebody else has changed it since it was made from
+/// `before`. Blocks.
+pub fn rewrite_resolv(
+    record: &Record,
+    directory: &Path,
+    before: &EtcInputs,
+    now: &EtcInputs,
+) -> Result<(), EtcError> {
+    let path = directory.join("resolv.conf");
+    let host = resolv::host();
+    let text = |inputs| resolv::file(&host, &resolv::Settings::of(record, inputs), false);
+    if read(&path.to_string_lossy()) != text(before) {
+        return Ok(());
+    }
+    std::fs::write(&path, text(now)).map_err(|source| EtcError::Io { operation: "write", path, source })
 }
 
 /// A word without what would end its line.

@@ -12,6 +12,8 @@ pub(super) struct Settings {
     pub(super) nameservers: Vec<String>,
     pub(super) search: Vec<String>,
     pub(super) options: Vec<String>,
+    /// Whether the nameserver is the network's own. Who it asks itself is told in a comment.
+    pub(super) internal: Option<Vec<String>>,
 }
 
 impl Settings {
@@ -21,14 +23,13 @@ impl Settings {
             _ => daemon.to_vec(),
         };
         let host = &record.host;
-        let nameservers = if inputs.nameservers.is_empty() {
-            or(&host.dns, &inputs.dns)
-        } else {
-            // The network's own server asks those that the container names.
-            inputs.nameservers.iter().map(ToString::to_string).collect()
-        };
+        let named = or(&host.dns, &inputs.dns);
+        let own: Vec<String> = inputs.nameservers.iter().map(ToString::to_string).collect();
+        let internal = (!own.is_empty()).then(|| named.clone());
         Self {
-            nameservers,
+            // The network's own server asks those that the container names.
+            nameservers: if own.is_empty() { named } else { own },
+            internal,
             search: or(&host.dns_search, &inputs.dns_search),
             options: or(&host.dns_options, &inputs.dns_options),
         }
@@ -77,7 +78,15 @@ pub(super) fn file(host: &str, settings: &Settings, of_host: bool) -> String {
     let mut search: Vec<String> = words(&settings.search, "search");
     // A point alone asks for none.
     search.retain(|domain| domain != ".");
-    let options: Vec<String> = words(&settings.options, "options");
+    let mut options: Vec<String> = words(&settings.options, "options");
+    if settings.internal.is_some() {
+        let ndots = |option: &String| option.strip_prefix("ndots:").map(str::to_owned);
+        options.retain(|option| ndots(option).is_none_or(|value| value.parse::<u32>().is_ok()));
+        if !options.iter().any(|option| ndots(option).is_some()) {
+            // A name of one word is one of the network's.
+            options.push("ndots:0".into());
+        }
+    }
     let mut text = String::from("# Made by Longshore at the start of the container.\n");
     for server in servers {
         text.push_str(&format!("nameserver {}\n", one_line(&server)));
@@ -86,6 +95,14 @@ pub(super) fn file(host: &str, settings: &Settings, of_host: bool) -> String {
         if !words.is_empty() {
             text.push_str(&format!("{keyword} {}\n", one_line(&words.join(" "))));
         }
+    }
+    if let Some(named) = &settings.internal {
+        let asked = if named.is_empty() {
+            lines(host, "nameserver").map(|server| format!("host({server})")).collect()
+        } else {
+            named.clone()
+        };
+        text.push_str(&format!("# ExtServers: [{}]\n", one_line(&asked.join(" "))));
     }
     text
 }

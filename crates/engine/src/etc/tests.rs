@@ -39,9 +39,13 @@ fn files_of_a_start() {
     // A network that is joined later: the same file, which is mounted somewhere.
     let path = paths.hosts.unwrap();
     let before = std::os::unix::fs::MetadataExt::ino(&fs::metadata(&path).unwrap());
-    let more = EtcInputs { hosts: vec![("h".into(), address("10.1.0.2"))], ..inputs };
-    rewrite_hosts(&record, dir.path(), &more).unwrap();
-    assert!(fs::read_to_string(&path).unwrap().ends_with("10.1.0.2\th\n"));
+    fs::write(&path, fs::read_to_string(&path).unwrap() + "1.1.1.1 mine").unwrap();
+    let line = |text: &str| [("h".to_owned(), address(text))];
+    rewrite_hosts(dir.path(), &[], &line("10.1.0.2")).unwrap();
+    rewrite_hosts(dir.path(), &line("10.1.0.2"), &line("10.1.0.3")).unwrap();
+    rewrite_hosts(dir.path(), &[], &line("10.1.0.3")).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.ends_with("172.17.0.2\thx\n1.1.1.1 mine\n10.1.0.3\th\n"), "{text}");
     assert_eq!(std::os::unix::fs::MetadataExt::ino(&fs::metadata(&path).unwrap()), before);
 }
 
@@ -91,9 +95,11 @@ fn resolvers() {
     let settings = resolv::Settings {
         nameservers: vec!["127.0.0.11".into()],
         search: vec!["x\ny".into()],
-        options: vec!["ndots:0".into()],
+        options: vec!["ndots:x".into(), "edns0".into()],
+        internal: Some(Vec::new()),
     };
-    assert_eq!(own(&settings), ["nameserver 127.0.0.11", "search xy", "options ndots:0"]);
+    let asked = "# ExtServers: [host(127.0.0.1) host(::1) host(10.0.0.1) host(fe80::1%eth0)]";
+    assert_eq!(own(&settings), ["nameserver 127.0.0.11", "search xy", "options edns0 ndots:0", asked]);
     assert_eq!(resolv::file(host, &none, true), host);
     assert!(resolv::file("nameserver 127.0.0.53\n", &none, false).contains("nameserver 8.8.8.8\n"));
 }

@@ -11,7 +11,7 @@ use longshore_network::{
     endpoint::Interface,
     namespace::{Inside, Namespace, unbind},
 };
-use longshore_types::container::EndpointSettings;
+use longshore_types::container::{EndpointSettings, NetworkingConfig};
 
 use super::{
     Attachment, BRIDGE, Endpoint, Error, HOST, NONE, Network, NetworkNamespace, Networks, Result, Sandbox,
@@ -49,6 +49,7 @@ impl Networks {
         if names.iter().any(|name| name == HOST) {
             attachment.namespace = NetworkNamespace::Host;
         }
+        self.state().announce(id);
         self.tell(id, "connect");
         Ok(attachment)
     }
@@ -68,6 +69,8 @@ impl Networks {
                 drop(state);
                 return Ok(unbind(&self.sandbox_key(container))?);
             };
+            // It holds the namespace.
+            drop(sandbox.nameserver.take());
             (std::mem::take(&mut sandbox.published), sandbox.namespace.take(), sandbox.endpoints.clone())
         };
         let withdrawn = self.rules().map_or(Ok(()), |rules| rules.withdraw(&published));
@@ -87,6 +90,28 @@ impl Networks {
         Ok(withdrawn.and(silenced).and(unbound)?)
     }
 
+    /// The networks that a container is made to be on, by their names: what is asked for, else the one of its mode.
+    #[must_use]
+    pub fn planned(&self, mode: &str, asked: NetworkingConfig) -> NetworkingConfig {
+        if mode.starts_with("container:") {
+            return NetworkingConfig::default();
+        }
+        // One that is not there is found missing at the start.
+        let name = |word: &str| {
+            self.find(of_mode(word)).map_or_else(|_| of_mode(word).to_owned(), |found| found.name)
+        };
+        let mut endpoints: BTreeMap<String, Option<EndpointSettings>> = asked
+            .endpoints_config
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(word, own)| (name(&word), Some(own.unwrap_or_default())))
+            .collect();
+        if endpoints.is_empty() {
+            endpoints.insert(name(mode), Some(EndpointSettings::default()));
+        }
+        NetworkingConfig { endpoints_config: Some(endpoints) }
+    }
+
     /// The networks that a container is to be on: their IDs and names, with that of its mode first. The mode counts
     /// alone when no other is named, as in Docker.
     fn asked(&self, record: &Record) -> Result<Vec<(String, String, EndpointSettings)>> {
@@ -101,7 +126,7 @@ impl Networks {
             let at = if of_mode(word) == mode || network.id == mode { 0 } else { asked.len() };
             asked.insert(at, (network.id, network.name, own.clone().unwrap_or_default()));
         }
-        if asked.is_empty() {
+        if record.networking.endpoints_config.is_none() {
             let network = self.find(mode)?;
             asked.push((network.id, network.name, EndpointSettings::default()));
         }
@@ -147,6 +172,8 @@ impl Networks {
             endpoints,
             reservations: Vec::new(),
             published: Vec::new(),
+            nameserver: None,
+            servers: self.servers(record),
         };
         state.sandboxes.insert(record.id.to_string(), sandbox);
         Ok(())
@@ -179,6 +206,9 @@ impl Networks {
                 inside.set_default_route(gateway)?;
             }
             namespace.bind(&path)?;
+            if self.has_names(&endpoints) && self.serve_names(id, &namespace)? {
+                attachment.nameservers = vec![longshore_network::dns::ADDRESS.into()];
+            }
             if let Some(sandbox) = self.state().sandboxes.get_mut(id) {
                 sandbox.namespace = Some(namespace);
             }
@@ -200,6 +230,21 @@ impl Networks {
             attachment.endpoints.insert(name, endpoint.settings);
         }
         Ok(attachment)
+    }
+
+    /// Whether one of the networks knows its containers by name.
+    pub(super) fn has_names(&self, endpoints: &[(String, Endpoint)]) -> bool {
+        let state = self.state();
+        endpoints.iter().any(|(id, endpoint)| {
+            let network = state.networks.get(id).filter(|_| endpoint.interface.is_some());
+            network.is_some_and(|network| network.record.name != BRIDGE)
+        })
+    }
+
+    /// Whom a container asks for names that we do not know, if not those of the host.
+    pub(super) fn servers(&self, record: &Record) -> Vec<String> {
+        let own = record.host.dns.iter().flatten().next().is_some();
+        if own { record.host.dns.clone().unwrap_or_default() } else { self.0.settings.dns.servers.clone() }
     }
 
     pub(super) fn publish_ports(
@@ -257,6 +302,7 @@ impl Attachment {
             ports: BTreeMap::new(),
             hosts: Vec::new(),
             gateways: Vec::new(),
+            nameservers: Vec::new(),
         }
     }
 }
@@ -264,8 +310,10 @@ impl Attachment {
 impl super::State {
     /// Gives the address of an end back.
     pub(super) fn release(&mut self, network: &str, endpoint: &Endpoint) {
-        let addresses = self.networks.get_mut(network).and_then(|network| network.addresses.as_mut());
-        if let (Some(addresses), Some(interface)) = (addresses, &endpoint.interface) {
+        let Some(network) = self.networks.get_mut(network) else { return };
+        let names = endpoint.settings.dns_names.as_deref().unwrap_or_default();
+        network.names.remove(&endpoint.settings.endpoint_id, names, &endpoint.addresses());
+        if let (Some(addresses), Some(interface)) = (&mut network.addresses, &endpoint.interface) {
             addresses.release(interface.address);
         }
     }

@@ -159,7 +159,9 @@ impl Networks {
         let rules = networks.iter().map(|record| Ok(Options::of(record, self.0.settings.mtu)?.rules(record)));
         let rules: Vec<firewall::Network> = rules.collect::<Result<_>>()?;
         let installed = Firewall::install(&self.0.settings.table, rules, ports.iter().copied())?;
-        *firewall = Some(Arc::new(installed));
+        let installed = Arc::new(installed);
+        watch(&installed);
+        *firewall = Some(installed);
         Ok(())
     }
 
@@ -168,6 +170,7 @@ impl Networks {
             return Ok(Arc::clone(firewall));
         }
         let firewall = Arc::new(Firewall::install(&self.0.settings.table, [], [])?);
+        watch(&firewall);
         *slot = Some(Arc::clone(&firewall));
         Ok(firewall)
     }
@@ -178,5 +181,12 @@ impl Networks {
 
     pub(super) fn lock_firewall(&self) -> MutexGuard<'_, Option<Arc<Firewall>>> {
         self.0.firewall.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Has the table put back when others take it away. Without, the next change of it does so.
+fn watch(firewall: &Arc<Firewall>) {
+    if let Err(error) = firewall.watch() {
+        tracing::warn!(error = crate::line(&error), "cannot watch over the table of rules");
     }
 }

@@ -60,6 +60,7 @@ impl Networks {
             self.unplug(container.id.as_str(), &network.id).ok();
             return Err(error);
         }
+        self.state().announce(container.id.as_str());
         let ports = self.lead_out(container)?;
         self.publish("connect", &network, [("container", container.id.to_string())]);
         Ok(Change { network: network.name, id: network.id, endpoint: Some(endpoint.settings), ports })
@@ -81,6 +82,24 @@ impl Networks {
             self.publish("disconnect", &network, [("container", container.id.to_string())]);
         }
         Ok(Change { network: network.name, id: network.id, endpoint: None, ports })
+    }
+
+    /// Lets the others know a running container by its new name.
+    pub fn renamed(&self, container: &str, name: &str) {
+        let mut state = self.state();
+        let state = &mut *state;
+        let Some(sandbox) = state.sandboxes.get_mut(container) else { return };
+        let old = std::mem::replace(&mut sandbox.name, name.to_owned());
+        for (id, endpoint) in &mut sandbox.endpoints {
+            let addresses = endpoint.addresses();
+            let Some(names) = &mut endpoint.settings.dns_names else { continue };
+            let before = names.clone();
+            names.iter_mut().filter(|own| **own == old).for_each(|own| name.clone_into(own));
+            if let Some(network) = state.networks.get_mut(id) {
+                network.names.remove(&endpoint.settings.endpoint_id, &before, &addresses);
+                network.names.add(&endpoint.settings.endpoint_id, names, &addresses);
+            }
+        }
     }
 
     fn has(&self, container: &Record, id: &str, name: &str) -> bool {
@@ -122,7 +141,13 @@ impl Networks {
         let namespace =
             longshore_network::namespace::Namespace::open(&self.sandbox_key(container.id.as_str()))?;
         let mut inside = namespace.inside()?;
-        Ok(interface.plug(&self.0.links, &namespace, &mut inside)?)
+        interface.plug(&self.0.links, &namespace, &mut inside)?;
+        let id = container.id.as_str();
+        let is_served = self.state().sandboxes.get(id).is_none_or(|sandbox| sandbox.nameserver.is_some());
+        if !is_served && self.has_names(&[(endpoint.settings.network_id.clone(), endpoint.clone())]) {
+            self.serve_names(id, &namespace)?;
+        }
+        Ok(())
     }
 
     /// Takes the end of a network away, with what is published there. Says whether there was one.

@@ -14,6 +14,7 @@ mod attach;
 mod bridge;
 mod connect;
 mod create;
+mod dns;
 mod error;
 mod find;
 mod open;
@@ -59,6 +60,9 @@ pub const HOST: &str = "host";
 /// The name of the network without others.
 pub const NONE: &str = "none";
 
+/// Where containers on networks of users find their nameserver.
+pub const NAMESERVER: IpAddr = IpAddr::V4(longshore_network::dns::ADDRESS);
+
 /// How networks are made.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -80,6 +84,16 @@ pub struct Settings {
     pub masquerade: bool,
     /// Where ports of the default network are published that name no address.
     pub binding: Ipv4Addr,
+    /// Of containers that name none.
+    pub dns: Resolvers,
+}
+
+/// What the daemon's configuration says of names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resolvers {
+    pub servers: Vec<String>,
+    pub search: Vec<String>,
+    pub options: Vec<String>,
 }
 
 /// What a container got for one start.
@@ -94,6 +108,8 @@ pub struct Attachment {
     pub hosts: Vec<(String, IpAddr)>,
     /// The host, as it sees it.
     pub gateways: Vec<IpAddr>,
+    /// Its networks' own nameserver, if one of them has one.
+    pub nameservers: Vec<IpAddr>,
 }
 
 /// All networks.
@@ -109,6 +125,7 @@ struct Inner {
     ports: Ports,
     /// None until a bridge is needed. Held while a bridge is made or taken away.
     firewall: Mutex<Option<Arc<Firewall>>>,
+    dns: dns::Dns,
     state: Mutex<State>,
 }
 
@@ -128,6 +145,7 @@ struct Network {
     addresses: Option<Addresses>,
     /// Whether its bridge was seen to be there since the start.
     is_up: bool,
+    names: dns::Names,
 }
 
 /// A running container's networks.
@@ -141,6 +159,10 @@ struct Sandbox {
     endpoints: BTreeMap<String, Endpoint>,
     reservations: Vec<Reservation>,
     published: Vec<Published>,
+    /// None where no network of a user is.
+    nameserver: Option<dns::Serving>,
+    /// Whom it asks for what we do not know: what the container says, or the daemon.
+    servers: Vec<String>,
 }
 
 /// A running container's end of a network.
@@ -186,7 +208,7 @@ impl Networks {
     /// The path of a running container's network namespace.
     #[must_use]
     pub fn sandbox_key(&self, container: &str) -> PathBuf {
-        self.0.settings.exec_root.join("netns").join(container.get(..12).unwrap_or(container))
+        self.0.key(container)
     }
 
     /// All networks, by name.
@@ -217,8 +239,36 @@ impl Networks {
         state.sandboxes.iter().filter_map(member).collect()
     }
 
+    /// Whether a running container has a nameserver of ours.
+    #[must_use]
+    pub fn is_served(&self, container: &str) -> bool {
+        self.state().sandboxes.get(container).is_some_and(|sandbox| sandbox.nameserver.is_some())
+    }
+
+    /// How names are resolved for those who do not say.
+    #[must_use]
+    pub fn resolvers(&self) -> &Resolvers {
+        &self.0.settings.dns
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock_state()
+    }
+}
+
+impl Inner {
+    fn key(&self, container: &str) -> PathBuf {
+        self.settings.exec_root.join("netns").join(container.get(..12).unwrap_or(container))
+    }
+
+    fn lock_state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Endpoint {
+    fn addresses(&self) -> Vec<IpAddr> {
+        self.interface.iter().map(|interface| IpAddr::V4(interface.address)).collect()
     }
 }
 

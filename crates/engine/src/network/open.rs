@@ -37,6 +37,7 @@ impl Networks {
             links: Links::open()?,
             ports: Ports::default(),
             firewall: Mutex::default(),
+            dns: super::dns::Dns::new(),
             state: Mutex::new(State { networks, sandboxes: BTreeMap::new() }),
         };
         let networks = Self(std::sync::Arc::new(inner));
@@ -154,7 +155,7 @@ impl Network {
             }
             (None, _) => None,
         };
-        Self { record, addresses, is_up: false }
+        Self { record, addresses, is_up: false, names: super::dns::Names::default() }
     }
 }
 

@@ -78,8 +78,23 @@ impl Networks {
                 }
             }
         }
-        let sandbox = Sandbox { name: record.name.clone(), namespace, endpoints, reservations, published };
+        let all: Vec<(String, Endpoint)> = endpoints.clone().into_iter().collect();
+        let sandbox = Sandbox {
+            name: record.name.clone(),
+            namespace,
+            endpoints,
+            reservations,
+            published,
+            nameserver: None,
+            servers: self.servers(record),
+        };
         self.state().sandboxes.insert(record.id.to_string(), sandbox);
+        self.state().announce(record.id.as_str());
+        if self.has_names(&all)
+            && let Some(namespace) = self.namespace_of(record)
+        {
+            self.serve_names(record.id.as_str(), &namespace)?;
+        }
         Ok(())
     }
 
@@ -146,7 +161,7 @@ impl Networks {
         for record in self.all().iter().filter(|record| record.driver == "bridge" && !record.config_only) {
             self.take_down(record)?;
         }
-        let firewall = self.lock_firewall().take().and_then(Arc::into_inner);
+        let firewall = self.lock_firewall().take();
         firewall.map_or(Ok(()), |firewall| Ok(firewall.remove()?))
     }
 }

@@ -31,6 +31,7 @@ impl Settings {
             icc: true,
             masquerade: true,
             binding: Ipv4Addr::UNSPECIFIED,
+            dns: super::Resolvers::default(),
         }
     }
 

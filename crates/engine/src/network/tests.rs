@@ -18,14 +18,14 @@ use super::{BRIDGE, Create, Error, Networks, Settings};
 use crate::{container::Record, db::Db, event::Events, spec::NetworkNamespace};
 
 /// A data root, and what is bound in it.
-struct Place(tempfile::TempDir);
+pub(super) struct Place(tempfile::TempDir);
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(tempfile::tempdir().expect("a directory"))
     }
 
-    fn open(&self) -> (Networks, Events) {
+    pub(super) fn open(&self) -> (Networks, Events) {
         let events = Events::default();
         let db = Db::open(&self.0.path().join("engine.db")).expect("a database");
         let settings = Settings::new(self.0.path());
@@ -42,12 +42,12 @@ impl Drop for Place {
 }
 
 /// Plays the host.
-fn on_a_host(test: impl FnOnce() + Send) {
+pub(super) fn on_a_host(test: impl FnOnce() + Send) {
     let (host, _) = Namespace::create().expect("a namespace");
     host.enter(test).expect("enter");
 }
 
-fn container(name: &str, host: &Value, networks: &Value) -> Record {
+pub(super) fn container(name: &str, host: &Value, networks: &Value) -> Record {
     let id: String = name.bytes().cycle().map(|byte| format!("{byte:02x}")).take(32).collect();
     let exposed = json!({ "80/tcp": {}, "81/udp": {} });
     serde_json::from_value(json!({
@@ -65,7 +65,7 @@ fn container(name: &str, host: &Value, networks: &Value) -> Record {
 }
 
 /// Attaches it and notes what it got, as its start does.
-fn start(networks: &Networks, record: &mut Record) -> super::Result<NetworkNamespace> {
+pub(super) fn start(networks: &Networks, record: &mut Record) -> super::Result<NetworkNamespace> {
     let attachment = networks.attach(record, None)?;
     let endpoints = attachment.endpoints.into_iter().map(|(name, settings)| (name, Some(settings)));
     record.networking.endpoints_config = Some(endpoints.collect());
@@ -79,7 +79,7 @@ fn endpoint<'a>(record: &'a Record, network: &str) -> &'a EndpointSettings {
 }
 
 /// Answers on port 80 in a namespace with a name.
-fn serve(place: &NetworkNamespace, name: &'static str) {
+pub(super) fn serve(place: &NetworkNamespace, name: &'static str) {
     let NetworkNamespace::Path(path) = place else { panic!("{place:?}") };
     let namespace = Namespace::open(path).expect("its namespace");
     let listener = namespace.enter(|| TcpListener::bind("0.0.0.0:80").expect("listen")).expect("enter");
@@ -197,7 +197,7 @@ fn ports_are_published_and_given_back() {
     });
 }
 
-fn create(name: &str, subnet: &str) -> Create {
+pub(super) fn create(name: &str, subnet: &str) -> Create {
     let config = IpamConfig { subnet: subnet.into(), ..IpamConfig::default() };
     let configs = (!subnet.is_empty()).then(|| vec![config]);
     Create { name: name.into(), ipam: Some(Ipam { config: configs, ..Ipam::default() }), ..Create::default() }

@@ -3,7 +3,9 @@
 //! Registers are of 4 bytes and begin at 8; an interface's name takes four of them, and the fields of a key that is
 //! several lie behind each other.
 
-use crate::netlink::Message;
+use std::net::Ipv4Addr;
+
+use crate::{netlink::Message, port::Protocol};
 
 const LIST_ITEM: u16 = 1;
 const EXPRESSION_NAME: u16 = 1;
@@ -156,12 +158,38 @@ impl Rule {
         rule.meta(L4PROTO, next)
             .payload(2, 2, 2, next + 1)
             .add("lookup", |data| data.put_name(1, map).put(2, &R0.to_be_bytes()).put(3, &R0.to_be_bytes()))
-            .add("nat", |data| {
-                data.put(1, &1_u32.to_be_bytes())
-                    .put(2, &u32::from(IPV4).to_be_bytes())
-                    .put(3, &R0.to_be_bytes())
-                    .put(5, &(R0 + 1).to_be_bytes())
-            })
+            .translate()
+    }
+
+    /// It is for a port of an address.
+    pub(super) fn asks_for(self, address: Ipv4Addr, protocol: Protocol, port: u16) -> Self {
+        self.payload(1, 16, 4, R0)
+            .compare(0, &address.octets())
+            .meta(L4PROTO, R0)
+            .compare(0, &[protocol.number()])
+            .payload(2, 2, 2, R0)
+            .compare(0, &port.to_be_bytes())
+    }
+
+    fn load(self, register: u32, value: &[u8]) -> Self {
+        self.add("immediate", |data| {
+            data.put(1, &register.to_be_bytes()).nest(2, &[], |inner| inner.put(VALUE, value))
+        })
+    }
+
+    /// Leads it to a port of an address.
+    pub(super) fn redirect(self, address: Ipv4Addr, port: u16) -> Self {
+        self.load(R0, &address.octets()).load(R0 + 1, &port.to_be_bytes()).translate()
+    }
+
+    /// Leads it to the address and the port in the first registers.
+    fn translate(self) -> Self {
+        self.add("nat", |data| {
+            data.put(1, &1_u32.to_be_bytes())
+                .put(2, &u32::from(IPV4).to_be_bytes())
+                .put(3, &R0.to_be_bytes())
+                .put(5, &(R0 + 1).to_be_bytes())
+        })
     }
 
     /// Gives it the host's address.

@@ -19,6 +19,9 @@
 mod element;
 mod expression;
 mod table;
+mod watch;
+
+pub(crate) use table::{batch, resolver};
 
 use std::{
     collections::BTreeSet,
@@ -67,10 +70,14 @@ pub struct Firewall(Mutex<State>);
 #[derive(Debug)]
 struct State {
     socket: Socket,
+    /// The number that the kernel knows the socket by.
+    port: u32,
     /// The table's name.
     name: String,
     networks: BTreeSet<Network>,
     ports: BTreeSet<Published>,
+    /// Whether it was taken away in order.
+    is_gone: bool,
 }
 
 impl Firewall {
@@ -80,11 +87,14 @@ impl Firewall {
         networks: impl IntoIterator<Item = Network>,
         ports: impl IntoIterator<Item = Published>,
     ) -> Result<Self> {
+        let socket = Socket::open(Family::Netfilter)?;
         let mut state = State {
-            socket: Socket::open(Family::Netfilter)?,
+            port: socket.port()?,
+            socket,
             name: name.into(),
             networks: networks.into_iter().collect(),
             ports: ports.into_iter().collect(),
+            is_gone: false,
         };
         state.install()?;
         Ok(Self(Mutex::new(state)))
@@ -107,9 +117,10 @@ impl Firewall {
         }
     }
 
-    /// Takes the table away.
-    pub fn remove(self) -> Result<()> {
-        let mut state = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    /// Takes the table away, for good.
+    pub fn remove(&self) -> Result<()> {
+        let mut state = self.state();
+        state.is_gone = true;
         let messages = table::remove(&state.name);
         state.transact("remove table", messages)
     }
@@ -161,6 +172,9 @@ impl Firewall {
 
 impl State {
     fn install(&mut self) -> Result<()> {
+        if self.is_gone {
+            return Ok(());
+        }
         let mut messages = table::replace(&self.name);
         for network in &self.networks {
             messages.extend(element::of_network(&self.name, network, element::ADD));

@@ -1,7 +1,12 @@
 //! The table itself: sets, maps, chains and rules, as messages.
 
+use std::net::Ipv4Addr;
+
 use super::expression::{ACCEPT, DROP, IIFNAME, OIFNAME, Rule};
-use crate::netlink::{APPEND, CREATE, Message};
+use crate::{
+    netlink::{APPEND, CREATE, Message},
+    port::Protocol,
+};
 
 pub(super) const BRIDGES: &str = "bridges";
 pub(super) const MASQUERADE: &str = "masquerade";
@@ -49,7 +54,7 @@ pub(super) fn message(kind: u16, flags: u16) -> Message {
 }
 
 /// What a batch begins and ends with.
-pub(super) fn batch() -> (Message, Message) {
+pub(crate) fn batch() -> (Message, Message) {
     let [high, low] = SUBSYSTEM.to_be_bytes();
     let edge = |kind| Message::new(kind, 0, &[0, 0, high, low]);
     (edge(0x10), edge(0x11))
@@ -68,18 +73,33 @@ pub(super) fn replace(table: &str) -> Vec<Message> {
     let mut messages = remove(table);
     messages.push(message(NEWTABLE, CREATE).put_name(1, table));
     messages.extend(sets(table));
-    for (name, kind, hook, priority) in CHAINS {
-        messages.push(
-            message(NEWCHAIN, CREATE)
-                .put_name(1, table)
-                .put_name(3, name)
-                .nest(4, &[], |place| place.put(1, &hook.to_be_bytes()).put(2, &priority.to_be_bytes()))
-                .put(5, &1_u32.to_be_bytes())
-                .put_name(7, kind),
-        );
-    }
+    messages.extend(CHAINS.map(|place| chain(table, place)));
     messages.extend(rules(table));
     messages
+}
+
+/// A container's own table: what is for port 53 of `address` goes to its ports for UDP and TCP.
+pub(crate) fn resolver(table: &str, address: Ipv4Addr, ports: [u16; 2]) -> Vec<Message> {
+    let mut messages = remove(table);
+    messages.push(message(NEWTABLE, CREATE).put_name(1, table));
+    messages.push(chain(table, ("output", "nat", 3, -100)));
+    for (protocol, port) in [Protocol::Udp, Protocol::Tcp].into_iter().zip(ports) {
+        messages.push(message(NEWRULE, CREATE | APPEND).put_name(1, table).put_name(2, "output").nest(
+            4,
+            &[],
+            |list| Rule(list).ipv4().asks_for(address, protocol, 53).redirect(address, port).0,
+        ));
+    }
+    messages
+}
+
+fn chain(table: &str, (name, kind, hook, priority): (&str, &str, u32, i32)) -> Message {
+    message(NEWCHAIN, CREATE)
+        .put_name(1, table)
+        .put_name(3, name)
+        .nest(4, &[], |place| place.put(1, &hook.to_be_bytes()).put(2, &priority.to_be_bytes()))
+        .put(5, &1_u32.to_be_bytes())
+        .put_name(7, kind)
 }
 
 fn sets(table: &str) -> Vec<Message> {

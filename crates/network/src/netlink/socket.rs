@@ -8,8 +8,9 @@ use std::{
 use rustix::{
     io::Errno,
     net::{
-        AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send,
-        socket_with, sockopt,
+        AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, bind, getsockname,
+        netlink::{self, SocketAddrNetlink},
+        recv, send, socket_with, sockopt,
     },
 };
 
@@ -51,6 +52,34 @@ impl Socket {
             .map_err(fail())?;
         sockopt::set_socket_timeout(&fd, sockopt::Timeout::Recv, Some(PATIENCE)).map_err(fail())?;
         Ok(Self { fd, sequence: 0 })
+    }
+
+    /// A socket that hears of changes, and gives up after so long without.
+    pub(crate) fn listen(family: Family, group: u32, patience: Duration) -> Result<Self> {
+        let socket = Self::open(family)?;
+        let fail = || io("listen on", "a netlink socket");
+        sockopt::set_socket_timeout(&socket.fd, sockopt::Timeout::Recv, Some(patience)).map_err(fail())?;
+        bind(&socket.fd, &SocketAddrNetlink::new(0, 1 << (group - 1))).map_err(fail())?;
+        Ok(socket)
+    }
+
+    /// The number that the kernel knows it by, given when it is bound.
+    pub(crate) fn port(&self) -> Result<u32> {
+        let fail = || io("bind", "a netlink socket");
+        bind(&self.fd, &SocketAddrNetlink::new(0, 0)).map_err(fail())?;
+        let address = getsockname(&self.fd).map_err(fail())?;
+        let address = SocketAddrNetlink::try_from(address).map_err(fail())?;
+        Ok(address.pid())
+    }
+
+    /// Waits for word of changes: the kind of each, whose it is, and its body.
+    pub(crate) fn hear(&self, mut each: impl FnMut(u16, u32, &[u8])) -> rustix::io::Result<()> {
+        let mut buffer = vec![0; BUFFER];
+        let (length, _) = recv(&self.fd, &mut buffer, RecvFlags::empty())?;
+        for (header, payload) in messages_of(&buffer[..length]) {
+            each(header.kind, header.port, payload);
+        }
+        Ok(())
     }
 
     /// Has one thing done.
@@ -210,6 +239,8 @@ impl AsFd for Socket {
 struct Header {
     kind: u16,
     sequence: u32,
+    /// Whose request it follows from.
+    port: u32,
 }
 
 /// The messages in what was received. What is cut off is left out.
@@ -219,7 +250,8 @@ fn messages_of(mut bytes: &[u8]) -> impl Iterator<Item = (Header, &[u8])> {
         let number = |at: usize| u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         let length = usize::try_from(number(0)).ok()?;
         let payload = bytes.get(HEADER..length)?;
-        let header = Header { kind: u16::from_ne_bytes([head[4], head[5]]), sequence: number(8) };
+        let header =
+            Header { kind: u16::from_ne_bytes([head[4], head[5]]), sequence: number(8), port: number(12) };
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
         Some((header, payload))
     })

@@ -9,8 +9,9 @@ use longshore_api::container::{GraphDriver, Inspect, NetworkSettings, State as W
 use longshore_engine::{
     container::{Container, Containers, Phase, Record},
     exec::Execs,
+    network::at_rest,
 };
-use longshore_types::container::{EndpointSettings, NetworkingConfig};
+use longshore_types::container::{Config, EndpointSettings, HostConfig, NetworkingConfig};
 use serde_json::Value;
 
 use super::super::{body::Json, error::Failure, query::Query, version::Requested};
@@ -72,7 +73,7 @@ fn document(containers: &Containers, container: &Container) -> Inspect {
         process_label: String::new(),
         app_armor_profile: String::new(),
         exec_ids: None,
-        host_config: record.host.clone(),
+        host_config: HostConfig { links: containers.links(&record), ..record.host.clone() },
         graph_driver: GraphDriver {
             name: "overlay2".into(),
             data: data.map(|(key, value)| (key.into(), value)).into(),
@@ -80,9 +81,16 @@ fn document(containers: &Containers, container: &Container) -> Inspect {
         size_rw: None,
         size_root_fs: None,
         mounts: record.mounts.clone(),
-        config: record.config.clone(),
+        config: Config { mac_address: desired_mac(&record), ..record.config.clone() },
         network_settings: network_settings(containers, &record),
     }
+}
+
+/// The MAC address that was asked for, of the network that its mode names.
+fn desired_mac(record: &Record) -> String {
+    let endpoints = record.networking.endpoints_config.as_ref();
+    let endpoint = endpoints.and_then(|all| all.get(&record.host.network_mode)?.as_ref());
+    endpoint.map_or_else(|| record.config.mac_address.clone(), |own| at_rest(own).mac_address)
 }
 
 fn network_settings(containers: &Containers, record: &Record) -> NetworkSettings {

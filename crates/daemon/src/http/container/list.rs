@@ -23,9 +23,11 @@ async fn list(
     let limit = usize::try_from(query.number::<i64>("limit")?.unwrap_or(0)).unwrap_or(0);
     let list = List { all: query.flag("all"), limit, filters: query.filters()? };
     let found = containers.list(list).await?;
+    let links = containers.names_by_links();
     let mut summaries = Vec::with_capacity(found.len());
     for container in found {
         let mut summary = summary(&container.record());
+        summary.names.extend(links.get(summary.id.as_str()).into_iter().flatten().cloned());
         if query.flag("size") {
             let size = containers.size(&container, Duration::ZERO).await?;
             summary.size_rw = Some(size.own);

@@ -18,10 +18,11 @@ async fn remove(
     Path(id): Path<String>,
     query: Query,
 ) -> Result<StatusCode, Failure> {
-    let container = containers.find(&id)?;
     if query.flag("link") {
-        return Err(Failure::bad(format!("No such link: {id}: links are not names of their own here")));
+        containers.unlink(&id).await?;
+        return Ok(StatusCode::NO_CONTENT);
     }
+    let container = containers.find(&id)?;
     let remove = Remove { force: query.flag("force"), volumes: query.flag("v") };
     containers.remove(&container, remove).await?;
     Ok(StatusCode::NO_CONTENT)
