@@ -96,6 +96,7 @@ mod snapshot;
 mod tag;
 mod trash;
 mod view;
+mod wal;
 
 pub use blob::{Ingest, PreparedBlob};
 pub use check::Report;
@@ -114,3 +115,4 @@ pub use size::Sizes;
 pub use snapshot::{Snapshot, SnapshotEntry};
 pub use tag::{Resolved, Tag, Target};
 pub use view::Over;
+pub use wal::{Durability, Wal};

@@ -27,6 +27,7 @@ use crate::{
     measure::{Usage, measure},
     overlay::{self, Access, Stack},
     root::{Inner, Store},
+    wal::Durability,
 };
 
 /// What marks a directory that hides what lies below it (kernel: `Documentation/filesystems/overlayfs.rst`).
@@ -59,6 +60,17 @@ pub struct SnapshotEntry {
 impl Store {
     /// Makes an empty snapshot on `layers`, lowest first. Without layers it is a root file system from nothing.
     pub fn snapshot(&self, layers: &[DiffId], owner: &str, life: Life) -> Result<Snapshot> {
+        self.snapshot_for(layers, owner, life, Durability::Disk)
+    }
+
+    /// [`Store::snapshot`], which is on the disk only after [`Store::sync`] if it is left to the kernel.
+    pub fn snapshot_for(
+        &self,
+        layers: &[DiffId],
+        owner: &str,
+        life: Life,
+        durability: Durability,
+    ) -> Result<Snapshot> {
         let id = self.0.number();
         let mut snapshot = Snapshot {
             store: Arc::clone(&self.0),
@@ -75,7 +87,7 @@ impl Store {
             return Ok(snapshot);
         }
         let mut writer = self.0.db.writer();
-        let transaction = db::begin(&mut writer)?;
+        let transaction = db::begin_for(&mut writer, durability)?;
         transaction
             .prepare_cached("INSERT INTO snapshots (id, owner, created) VALUES (?1, ?2, ?3)")?
             .execute((db::to_sql(id), owner, db::now()))?;
@@ -92,6 +104,12 @@ impl Store {
         drop(writer);
         snapshot.life = life;
         Ok(snapshot)
+    }
+
+    /// Returns when everything that was committed before is on the disk.
+    pub fn sync(&self) -> Result<()> {
+        failpoint::step("db.sync").at("sync", "store.db")?;
+        self.0.db.wal.sync().at("sync", "store.db")
     }
 
     /// A persistent snapshot by its number.
@@ -317,11 +335,17 @@ impl Snapshot {
 
     /// Removes it with everything that was written to it.
     pub fn remove(self) -> Result<()> {
+        self.remove_for(Durability::Disk)
+    }
+
+    /// [`Snapshot::remove`]. Where it is left to the kernel, a power loss may bring it back, empty: for owners who know
+    /// which of theirs are to be gone.
+    pub fn remove_for(self, durability: Durability) -> Result<()> {
         if self.life == Life::Persistent {
             let store = Arc::clone(&self.store);
             store.removing(|| {
                 let mut writer = store.db.writer();
-                let transaction = db::begin(&mut writer)?;
+                let transaction = db::begin_for(&mut writer, durability)?;
                 delete_rows(&transaction, self.id)?;
                 db::commit(transaction)
             })?;

@@ -66,7 +66,8 @@ impl Containers {
         let mut made = Leftovers::new(self, &id, &name);
         step("container.create.snapshot")?;
         let owner = format!("{OWNER}{id}");
-        let snapshot = images.store().snapshot(&image.layers, &owner, Life::Persistent)?;
+        let snapshot =
+            images.store().snapshot_for(&image.layers, &owner, Life::Persistent, Durability::Kernel)?;
         made.snapshot = Some(snapshot.id());
         step("container.create.volumes")?;
         let prepared = self.prepare_volumes(&id, &config, &host)?;
@@ -96,11 +97,30 @@ impl Containers {
         made.directory = Some(container.data_dir().to_owned());
         step("container.create.row")?;
         let record = container.record();
-        self.db().put(Table::Containers, id.as_str(), &name, &*record, Durability::Disk)?;
+        self.db().put(Table::Containers, id.as_str(), &name, &*record, Durability::Kernel)?;
+        made.row = true;
+        step("container.create.sync")?;
+        self.sync_both()?;
         made.keep();
         self.insert(&container);
         container.publish(self.events(), "create", []);
         Ok(Created { container, warnings })
+    }
+
+    /// Makes both databases durable, in the time of one. Power that goes away meanwhile leaves the row without the
+    /// snapshot, or the other way round: the next start takes that for a creation that did not come to its end.
+    fn sync_both(&self) -> Result<()> {
+        let store = self.images().store();
+        let (snapshot, row) = std::thread::scope(|scope| {
+            let snapshot = scope.spawn(|| store.sync());
+            let row = self.db().sync();
+            (snapshot.join(), row)
+        });
+        row?;
+        match snapshot {
+            Ok(synced) => Ok(synced?),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     }
 
     /// Makes the volumes of a container, which uses them from then on.

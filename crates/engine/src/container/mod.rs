@@ -239,7 +239,7 @@ impl Containers {
     }
 
     fn forget(&self, container: &Container) {
-        self.names().retain(|_, id| id != container.id());
+        self.release_name(&container.record().name, container.id());
         let mut table = self.0.table.write().unwrap_or_else(PoisonError::into_inner);
         table.remove(container.id().as_str());
     }

@@ -3,11 +3,12 @@
 
 use std::path::PathBuf;
 
+use longshore_store::Snapshot;
 use longshore_types::ContainerId;
 
 use super::{
-    Condition, Container, Containers, Error, Phase, Result, Verb, blocking,
-    create::step,
+    Condition, Container, Containers, Error, Phase, Record, Result, Verb, blocking,
+    create::{OWNER, step},
     io, kill,
     state::{Refusal, Verdict},
     to_the_end,
@@ -53,16 +54,10 @@ impl Containers {
                 return Err(Error::RemoveRunning { name: record.name.clone(), phase });
             }
         }
-        step("container.remove.row")?;
-        self.change(container, Durability::Kernel, |record| {
-            record.state.removing = true;
-            if !record.state.phase.has_processes() {
-                record.state.phase = Phase::Removing;
-            }
-            Ok(())
-        })
-        .await?;
-        if record.state.phase.has_processes() {
+        let has_processes = record.state.phase.has_processes();
+        if has_processes {
+            let this = (self.clone(), container.clone());
+            blocking(move || this.0.begin_removal(&this.1)).await?;
             // Whoever notes its end wants its turn too.
             drop(turn);
             step("container.remove.kill")?;
@@ -74,12 +69,31 @@ impl Containers {
             turn = container.lock().await;
         }
         let this = (self.clone(), container.clone());
-        let removed = blocking(move || this.0.take_away(&this.1, remove)).await;
+        let removed = blocking(move || {
+            let (containers, container) = this;
+            if !has_processes {
+                containers.begin_removal(&container)?;
+            }
+            containers.take_away(&container, remove)
+        })
+        .await;
         drop(turn);
         match removed {
             Ok(()) => Ok(()),
             Err(error) => Err(self.give_up(container, error).await),
         }
+    }
+
+    /// Notes that it is being removed, for good: whatever happens from here on, it is gone in the end. Blocks.
+    fn begin_removal(&self, container: &Container) -> Result<()> {
+        step("container.remove.row")?;
+        self.update(container, Durability::Disk, |record| {
+            record.state.removing = true;
+            if !record.state.phase.has_processes() {
+                record.state.phase = Phase::Removing;
+            }
+            Ok(())
+        })
     }
 
     /// A removal that failed can be tried again.
@@ -104,17 +118,15 @@ impl Containers {
         step("container.remove.state")?;
         self.clear_state(container)?;
         step("container.remove.snapshot")?;
-        match self.images().store().find_snapshot(container.record().snapshot) {
-            Ok(snapshot) => snapshot.remove()?,
-            Err(longshore_store::Error::NoSuchSnapshot { .. }) => {}
-            Err(error) => return Err(error.into()),
+        if let Some(snapshot) = self.snapshot(&container.record())? {
+            snapshot.remove_for(Durability::Kernel)?;
         }
         step("container.remove.volumes")?;
         self.volumes().release(container.id(), &container.record().mounts, remove.volumes)?;
         step("container.remove.directory")?;
         remove_tree(container.data_dir())?;
         step("container.remove.forget")?;
-        self.db().delete(Table::Containers, container.id().as_str(), Durability::Disk)?;
+        self.db().delete(Table::Containers, container.id().as_str(), Durability::Kernel)?;
         self.forget(container);
         container.lobby().dismiss();
         container.publish(self.events(), "destroy", []);
@@ -124,6 +136,20 @@ impl Containers {
             *record = std::sync::Arc::new(gone);
         });
         Ok(())
+    }
+}
+
+impl Containers {
+    /// The snapshot of a container, if the store has it. Power loss may have taken one, and its number be another's.
+    pub(super) fn snapshot(&self, record: &Record) -> Result<Option<Snapshot>> {
+        match self.images().store().find_snapshot(record.snapshot) {
+            Ok(snapshot) => {
+                let is_its = snapshot.owner().strip_prefix(OWNER) == Some(record.id.as_str());
+                Ok(is_its.then_some(snapshot))
+            }
+            Err(longshore_store::Error::NoSuchSnapshot { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -140,6 +166,7 @@ pub(super) struct Leftovers<'a> {
     containers: &'a Containers,
     id: &'a ContainerId,
     name: &'a str,
+    pub(super) row: bool,
     pub(super) snapshot: Option<u64>,
     pub(super) directory: Option<PathBuf>,
     pub(super) volumes: Option<volume::Prepared>,
@@ -148,7 +175,7 @@ pub(super) struct Leftovers<'a> {
 
 impl<'a> Leftovers<'a> {
     pub(super) fn new(containers: &'a Containers, id: &'a ContainerId, name: &'a str) -> Self {
-        Self { containers, id, name, snapshot: None, directory: None, volumes: None, kept: false }
+        Self { containers, id, name, row: false, snapshot: None, directory: None, volumes: None, kept: false }
     }
 
     pub(super) fn keep(mut self) {
@@ -163,6 +190,9 @@ impl Drop for Leftovers<'_> {
         }
         self.containers.release_name(self.name, self.id);
         // What stays behind is found at the next start.
+        if self.row {
+            self.containers.db().delete(Table::Containers, self.id.as_str(), Durability::Kernel).ok();
+        }
         if let Some(id) = self.snapshot
             && let Ok(snapshot) = self.containers.images().store().find_snapshot(id)
         {

@@ -69,6 +69,8 @@ impl Containers {
         }
         let nothing = || match state.phase {
             phase if phase.has_processes() => Ok(Found::Rebooted),
+            // Its creation was never acknowledged: power went away before both databases were on the disk.
+            Phase::Created if self.snapshot(&container.record())?.is_none() => Ok(Found::Removing),
             _ => Ok(Found::Idle),
         };
         let Some(directory) = container.open_state_dir()? else { return nothing() };

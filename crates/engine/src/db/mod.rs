@@ -2,7 +2,7 @@
 //!
 //! One connection behind a mutex: everything that is read often is in memory too. Plain SQLite with a write-ahead
 //! log: `sqlite3 engine.db` may look at any time. What was acknowledged to a user is on the disk
-//! ([`Durability::Disk`]); what the next start finds out by itself anyway (that something runs, or has ended) is
+//! ([`Durability::Disk`], one wait for all who want it at a time); what the next start finds out by itself anyway (that something runs, or has ended) is
 //! only handed to the kernel, which survives the daemon's end but not the machine's.
 
 use std::{
@@ -10,12 +10,15 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use longshore_store::Wal;
 use longshore_types::Kind;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The format of the database. A newer one is refused.
 const FORMAT: i64 = 1;
+/// Bytes of a page.
+const PAGE: i64 = 8192;
 
 /// Why the database did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +29,8 @@ pub enum DbError {
     NewerFormat { path: PathBuf, found: i64 },
     #[error("record of {table} {key} in the database")]
     Record { table: &'static str, key: String, source: serde_json::Error },
+    #[error("database {} cannot be made durable", path.display())]
+    Sync { path: PathBuf, source: std::io::Error },
     /// A name that must be unique is not.
     #[error("{table} has the name already")]
     NameTaken { table: &'static str },
@@ -47,14 +52,7 @@ impl DbError {
     }
 }
 
-/// When a change counts as done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// Once it is on the disk.
-    Disk,
-    /// Once the kernel has it.
-    Kernel,
-}
+pub use longshore_store::Durability;
 
 /// A kind of record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +84,7 @@ pub struct Db(Arc<Inner>);
 struct Inner {
     path: PathBuf,
     connection: Mutex<Connection>,
+    wal: Wal,
 }
 
 impl Db {
@@ -105,7 +104,8 @@ impl Db {
             FORMAT => {}
             found => return Err(DbError::NewerFormat { path: path.into(), found }),
         }
-        Ok(Self(Arc::new(Inner { path: path.into(), connection: Mutex::new(connection) })))
+        let wal = Wal::of(path);
+        Ok(Self(Arc::new(Inner { path: path.into(), connection: Mutex::new(connection), wal })))
     }
 
     /// All records of a kind. One that cannot be read does not hide the others: its key and what is wrong with it.
@@ -141,36 +141,28 @@ impl Db {
             key: key.into(),
             source,
         })?;
-        let taken = self.with(|connection| {
-            sync(connection, durability)?;
-            if table == Table::Volumes {
-                let sql = "INSERT INTO volumes (name, record) VALUES (?1, ?2)
-                           ON CONFLICT (name) DO UPDATE SET record = ?2";
-                connection.prepare_cached(sql)?.execute(params![key, text])?;
-                return Ok(false);
-            }
-            let table = table.name();
-            let sql = format!(
-                "INSERT INTO {table} (id, name, record) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (id) DO UPDATE SET name = ?2, record = ?3"
-            );
-            match connection.prepare_cached(&sql)?.execute(params![key, name, text]) {
-                Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {
-                    Ok(true)
-                }
-                other => other.map(|_| false),
-            }
-        })?;
-        if taken { Err(DbError::NameTaken { table: table.name() }) } else { Ok(()) }
+        let taken = self.with(|connection| write(connection, table, key, name, &text))?;
+        if taken {
+            return Err(DbError::NameTaken { table: table.name() });
+        }
+        if durability == Durability::Disk { self.sync() } else { Ok(()) }
     }
 
     /// Forgets a record. Says whether there was one.
     pub fn delete(&self, table: Table, key: &str, durability: Durability) -> Result<bool, DbError> {
-        self.with(|connection| {
-            sync(connection, durability)?;
+        let deleted = self.with(|connection| {
             let sql = format!("DELETE FROM {} WHERE {} = ?1", table.name(), table.key());
             Ok(connection.prepare_cached(&sql)?.execute([key])? > 0)
-        })
+        })?;
+        if durability == Durability::Disk {
+            self.sync()?;
+        }
+        Ok(deleted)
+    }
+
+    /// Returns when every change before this call is on the disk.
+    pub fn sync(&self) -> Result<(), DbError> {
+        self.0.wal.sync().map_err(|source| DbError::Sync { path: self.0.path.clone(), source })
     }
 
     /// One record, `None` if there is none.
@@ -194,13 +186,42 @@ impl Db {
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    // A container's record fits a page: one that changes is one page in the log. Of effect in a new database.
+    connection.pragma_update(None, "page_size", PAGE)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
+    // A commit is left to the kernel; what has to be on the disk is synced by [`Wal`]. Neither can damage what is there
+    // (sqlite.org/pragma.html#pragma_synchronous).
+    connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "journal_size_limit", 4 << 20)
 }
 
-/// In a write-ahead log a commit is synchronised with `full`, and with `normal` only at a checkpoint; neither can
-/// damage what is there (sqlite.org/pragma.html#pragma_synchronous).
-fn sync(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
-    let mode = if durability == Durability::Disk { "full" } else { "normal" };
-    connection.pragma_update(None, "synchronous", mode)
+/// Writes a record. Says whether another one has the name.
+fn write(
+    connection: &Connection,
+    table: Table,
+    key: &str,
+    name: &str,
+    text: &str,
+) -> rusqlite::Result<bool> {
+    // Most changes leave the name alone, and with it its index.
+    let (sql, table) = match table {
+        Table::Volumes => {
+            let sql = "INSERT INTO volumes (name, record) VALUES (?1, ?2)
+                       ON CONFLICT (name) DO UPDATE SET record = ?2";
+            connection.prepare_cached(sql)?.execute(params![key, text])?;
+            return Ok(false);
+        }
+        table => (format!("UPDATE {} SET record = ?3 WHERE id = ?1 AND name = ?2", table.name()), table.name()),
+    };
+    if connection.prepare_cached(&sql)?.execute(params![key, name, text])? > 0 {
+        return Ok(false);
+    }
+    let sql = format!(
+        "INSERT INTO {table} (id, name, record) VALUES (?1, ?2, ?3)
+         ON CONFLICT (id) DO UPDATE SET name = ?2, record = ?3"
+    );
+    match connection.prepare_cached(&sql)?.execute(params![key, name, text]) {
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => Ok(true),
+        other => other.map(|_| false),
+    }
 }

@@ -16,6 +16,7 @@ use crate::{
     error::{At, Error, Result},
     failpoint,
     root::guard,
+    wal::{Durability, Wal},
 };
 
 /// The format of the data root. A newer one is refused.
@@ -29,6 +30,8 @@ pub(crate) struct Db {
     pub(crate) is_new: bool,
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
+    /// What the writer has committed and left to the kernel becomes durable by this.
+    pub(crate) wal: Wal,
 }
 
 impl Db {
@@ -66,7 +69,8 @@ impl Db {
         let reader = Connection::open_with_flags(path, flags)?;
         prepare(&reader)?;
         reader.pragma_update(None, "query_only", true)?;
-        Ok(Self { is_new, writer: Mutex::new(writer), reader: Mutex::new(reader) })
+        let wal = Wal::of(path);
+        Ok(Self { is_new, writer: Mutex::new(writer), reader: Mutex::new(reader), wal })
     }
 
     /// The writing connection, for a transaction and the renames that belong to it.
@@ -124,11 +128,18 @@ pub(crate) fn is_damage(error: &Error) -> bool {
 
 /// Begins a transaction that will write.
 pub(crate) fn begin(connection: &mut Connection) -> Result<Transaction<'_>> {
+    begin_for(connection, Durability::Disk)
+}
+
+/// Begins a transaction whose commit waits for the disk, or does not.
+pub(crate) fn begin_for(connection: &mut Connection, durability: Durability) -> Result<Transaction<'_>> {
     failpoint::step("db.begin").at("write", "store.db")?;
+    let synchronous = if durability == Durability::Disk { "full" } else { "normal" };
+    connection.pragma_update(None, "synchronous", synchronous)?;
     Ok(connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
 }
 
-/// Commits: what the transaction says is on disk when this returns.
+/// Commits: what the transaction says is on disk when this returns, if it was begun so.
 pub(crate) fn commit(transaction: Transaction<'_>) -> Result<()> {
     failpoint::step("db.commit").at("write", "store.db")?;
     transaction.commit()?;
