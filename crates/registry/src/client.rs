@@ -3,13 +3,14 @@
 //! * `shared`: what all transfers share: connections, tokens, endpoints. `endpoint`: one host, and how it was reached.
 //! * `connection`: HTTP clients by trust. `dns`, `tls`: their parts.
 //! * `send`: one request with credentials and redirects. `retry`: how often. `reply`: bodies and refusals, bounded.
-//! * `manifest`, `blob`, `upload`, `list`, `login`, `search`: the operations.
+//! * `manifest`, `blob`, `upload`, `list`, `login`, `search`, `download`: the operations.
 //!
 //! Invariants: every body and every wait has a limit; dropping a future stops what it does.
 
 mod blob;
 mod connection;
 mod dns;
+mod download;
 mod endpoint;
 mod list;
 mod login;
@@ -26,6 +27,7 @@ mod tls;
 mod upload;
 
 pub use blob::Blob;
+pub use download::Download;
 pub use list::Listing;
 pub use login::Login;
 pub use manifest::{Content, Resolved};

@@ -39,6 +39,8 @@ pub enum Error {
         reply: Box<Reply>,
         retry_after: Option<Duration>,
     },
+    #[error("failed to GET {url}: {reply}")]
+    Download { url: String, reply: Box<Reply> },
     #[error("cannot reach {host}: {message}")]
     Unreachable { host: String, message: String },
     #[error("{host}: connection broke: {message}")]
@@ -125,6 +127,12 @@ impl Error {
             | Self::Changed { .. } => Kind::Unavailable,
             Self::Status { status, .. } => match status {
                 404 => Kind::NotFound,
+                400..=499 => Kind::InvalidInput,
+                _ => Kind::Unavailable,
+            },
+            Self::Download { reply, .. } => match reply.status {
+                404 => Kind::NotFound,
+                401 | 403 => Kind::PermissionDenied,
                 400..=499 => Kind::InvalidInput,
                 _ => Kind::Unavailable,
             },

@@ -35,8 +35,8 @@ mod secret;
 
 pub use auth::{Account, Credentials, CredentialsError, HelperError, Keychain, KeychainError};
 pub use client::{
-    Blob, ByteStream, Client, Content, FileSource, Found, Listing, Login, Observer, Pushed, RateLimit,
-    RedirectError, Repository, Resolved, Retry, Source,
+    Blob, ByteStream, Client, Content, Download, FileSource, Found, Listing, Login, Observer, Pushed,
+    RateLimit, RedirectError, Repository, Resolved, Retry, Source,
 };
 pub use config::{Config, ConfigError, Patience, Proxies};
 pub use error::{Error, Reply};

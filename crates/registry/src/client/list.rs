@@ -62,7 +62,8 @@ impl Repository {
         let read = |page: RawTags| page.tags.unwrap_or_default();
         // What is no tag cannot be asked for, and must not reach a terminal.
         let is_tag = |tag: &String| self.name().with_tag(tag).is_ok();
-        pages.all(url, limit, |bytes, _| json(&link, bytes).map(read), is_tag).await
+        let listed = pages.all(url, limit, |bytes, _| json(&link, bytes).map(read), is_tag).await;
+        listed.map_err(|error| self.denied(error))
     }
 
     /// What refers to a manifest: signatures, attestations and the like, of one type or of all.

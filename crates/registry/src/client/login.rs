@@ -36,14 +36,15 @@ impl Client {
         let link =
             Link { shared: &self.0, endpoint: &endpoint, route, account: Some(account), repository: "" };
         let call = Call::get(link.url("")?, &[], "logging in to");
-        let mut response = link.send(&call).await?;
+        let mut response = link.send(&call).await.map_err(|error| named(error, call.url.as_str()))?;
         // A registry that nobody needs an account for has no answer.
         let mut identity_token = None;
         if let Some(Challenge::Bearer { realm, service }) = endpoint.challenge() {
             let mut request = link.token_request(&realm, service, &[])?;
             request.offline = true;
             let origin = link.origin("logging in to");
-            let token = self.0.tokens.get(&self.0, &request, &origin, None).await?;
+            let token = self.0.tokens.get(&self.0, &request, &origin, None).await;
+            let token = token.map_err(|error| named(error, call.url.as_str()))?;
             identity_token = token.identity;
             if response.status() == StatusCode::UNAUTHORIZED {
                 response = link.send(&call).await?;
@@ -67,5 +68,15 @@ impl Client {
             Link { shared: &self.0, endpoint: &endpoint, route, account: account.as_ref(), repository: "" };
         let call = Call::get(link.url("")?, &[], "reaching");
         link.success(&call).await.map(drop)
+    }
+}
+
+/// A refusal of the token server as the registry's own: it is the registry that the user knows.
+fn named(error: Error, registry: &str) -> Error {
+    match error {
+        Error::Unauthorized { reply, .. } => {
+            Error::Unauthorized { method: "Get".to_owned(), url: registry.to_owned(), reply }
+        }
+        error => error,
     }
 }

@@ -180,6 +180,17 @@ impl Repository {
             .map(|(digest, size)| Descriptor::new(media_type, digest, size)))
     }
 
+    /// A refusal to show anything of the repository, in the words of Docker: whether it is there is not told.
+    pub(super) fn denied(&self, error: Error) -> Error {
+        let repository = self.name().familiar();
+        match error {
+            Error::Denied { reply, .. } | Error::Unauthorized { reply, .. } => {
+                Error::PullDenied { repository, reply }
+            }
+            other => other,
+        }
+    }
+
     /// A refusal of a manifest in the words of Docker.
     fn unknown(&self, version: &Version, error: Error) -> Error {
         let repository = self.name().familiar();
@@ -195,9 +206,7 @@ impl Repository {
                 }
                 Error::ManifestUnknown { reference: version.reference(self), reply }
             }
-            Error::Denied { reply, .. } => Error::PullDenied { repository, reply },
-            Error::Unauthorized { reply, .. } => Error::PullDenied { repository, reply },
-            other => other,
+            other => self.denied(other),
         }
     }
 }

@@ -98,6 +98,7 @@ fn plain(body: &[u8]) -> String {
 pub(crate) async fn refusal(response: Response, origin: &Origin<'_>, url: &str, method: &str) -> Error {
     let status = response.status();
     let retry_after = retry_after(response.headers(), SystemTime::now());
+    let lacks_scope = lacks_scope(response.headers());
     let body = beginning(response, origin.stall).await;
     let mut reply = reply(status, &body);
     if let Some(account) = origin.account {
@@ -107,6 +108,11 @@ pub(crate) async fn refusal(response: Response, origin: &Origin<'_>, url: &str, 
     let repository = origin.repository.to_owned();
     match status {
         StatusCode::UNAUTHORIZED => {
+            if lacks_scope {
+                // The token was good, but not for this: no word of logging in again.
+                "DENIED".clone_into(&mut reply.code);
+                "requested access to the resource is denied".clone_into(&mut reply.message);
+            }
             if reply.code.is_empty() {
                 "UNAUTHORIZED".clone_into(&mut reply.code);
             }
@@ -137,6 +143,14 @@ pub(crate) async fn refusal(response: Response, origin: &Origin<'_>, url: &str, 
             retry_after,
         },
     }
+}
+
+/// Whether a challenge says that the token does not go as far (RFC 6750, section 3.1).
+fn lacks_scope(headers: &http::HeaderMap) -> bool {
+    let challenges = headers.get_all(http::header::WWW_AUTHENTICATE).into_iter();
+    challenges.filter_map(|challenge| challenge.to_str().ok()).any(|challenge| {
+        challenge.to_ascii_lowercase().replace(' ', "").contains("error=\"insufficient_scope\"")
+    })
 }
 
 /// As much of a body as counts. What breaks or stalls ends it.

@@ -7,16 +7,29 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_name,
+    },
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    server::ParsedCertificate,
 };
 
 use crate::config::{ConfigError, certs::Tls};
 
 /// The system's certificates, read once.
-static SYSTEM: OnceLock<RootCertStore> = OnceLock::new();
+static SYSTEM: OnceLock<Trusted> = OnceLock::new();
+
+/// Certificates that are trusted.
+#[derive(Clone, Debug)]
+struct Trusted {
+    roots: RootCertStore,
+    /// The same, as they are.
+    whole: Vec<CertificateDer<'static>>,
+}
 
 /// The settings as rustls wants them.
 pub(crate) fn config(tls: &Tls) -> Result<ClientConfig, ConfigError> {
@@ -27,13 +40,22 @@ pub(crate) fn config(tls: &Tls) -> Result<ClientConfig, ConfigError> {
     let builder = if tls.skip_verify {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider)))
     } else {
-        let mut roots = SYSTEM.get_or_init(system).clone();
+        let mut trusted = SYSTEM.get_or_init(system).clone();
         for path in &tls.authorities {
             for certificate in certificates(path)? {
-                roots.add(certificate).map_err(|error| bad(path, error.to_string()))?;
+                trusted.roots.add(certificate.clone()).map_err(|error| bad(path, error.to_string()))?;
+                trusted.whole.push(certificate);
             }
         }
-        builder.with_root_certificates(roots)
+        let roots = Arc::new(trusted.roots);
+        match WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), provider).build() {
+            Ok(chains) => {
+                let verifier = Anchored { chains, whole: trusted.whole };
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+            }
+            // Nobody is trusted.
+            Err(_) => builder.with_root_certificates(roots),
+        }
     };
     let mut config = match &tls.identity {
         None => builder.with_no_client_auth(),
@@ -51,15 +73,16 @@ pub(crate) fn config(tls: &Tls) -> Result<ClientConfig, ConfigError> {
     Ok(config)
 }
 
-fn system() -> RootCertStore {
+fn system() -> Trusted {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
         tracing::warn!(%error, "a certificate of the system cannot be read");
     }
+    let whole = found.certs.clone();
     let (added, ignored) = roots.add_parsable_certificates(found.certs);
     tracing::debug!(added, ignored, "certificates of the system");
-    roots
+    Trusted { roots, whole }
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
@@ -71,6 +94,59 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError
 
 fn bad(path: &Path, message: String) -> ConfigError {
     ConfigError::File { path: path.to_owned(), message }
+}
+
+/// Takes what chains lead to, and a server's own certificate that is trusted byte for byte though it says to be a CA:
+/// what `openssl req -x509` makes for a registry, and what Go takes.
+#[derive(Debug)]
+struct Anchored {
+    chains: Arc<WebPkiServerVerifier>,
+    whole: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Anchored {
+    fn verify_server_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.chains.verify_server_cert(own, others, name, ocsp, now);
+        match &verified {
+            // Said once the time has been found right, and before the name is looked at.
+            Err(rustls::Error::InvalidCertificate(CertificateError::Other(error)))
+                if error.to_string() == "CaUsedAsEndEntity" && self.whole.iter().any(|one| one == own) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(own)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            _ => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
+    }
 }
 
 /// Takes any certificate, for hosts that the user said need none.

@@ -75,6 +75,27 @@ async fn c5_70_certificates() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_signs_itself_is_trusted_where_it_is_named() {
+    let fake = Fake::start_tls(tls("anchor", false)).await.unwrap();
+    let bytes = manifest(&fake);
+    let dir = tempfile::tempdir().unwrap();
+    let name = |host: &str| format!("{host}:{}", fake.port());
+    for host in ["reg.test", "other.test"] {
+        let place = dir.path().join(name(host));
+        fs::create_dir_all(&place).unwrap();
+        fs::copy(certificate("anchor.crt"), place.join("own.crt")).unwrap();
+    }
+    let resolved = app(&client(dir.path()), &name("reg.test")).resolve("latest").await.unwrap();
+    assert_eq!(resolved.bytes, bytes);
+    // It is trusted for its own names alone, and by who was given it.
+    let error = app(&client(dir.path()), &name("other.test")).resolve("latest").await.unwrap_err();
+    assert!(matches!(error, Error::Certificate { .. }), "{error}");
+    let nobody = tempfile::tempdir().unwrap();
+    let error = app(&client(nobody.path()), &name("reg.test")).resolve("latest").await.unwrap_err();
+    assert!(matches!(error, Error::Certificate { .. }), "{error}");
+}
+
+#[tokio::test]
 async fn a2_55_a_name_with_a_loopback_address_needs_tls() {
     // A1 36 and A2 36: nothing is said in plain text, whatever the name resolves to.
     let fake = Fake::start().await.unwrap();
