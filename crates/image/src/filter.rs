@@ -129,14 +129,19 @@ impl Filters {
 
     /// The one time of a filter.
     pub(crate) fn time(&self, name: &'static str) -> Result<Option<(i64, u32)>, FilterError> {
-        match self.get(name) {
-            [] => Ok(None),
-            [text] => match parse_timestamp(text, time::now()) {
-                Some(time) => Ok(Some(time)),
-                None => Err(FilterError::Time { text: text.clone() }),
-            },
-            _ => Err(FilterError::Several { name }),
+        if self.get(name).len() > 1 {
+            return Err(FilterError::Several { name });
         }
+        Ok(self.times(name)?.first().copied())
+    }
+
+    /// All times of a filter.
+    pub(crate) fn times(&self, name: &str) -> Result<Vec<(i64, u32)>, FilterError> {
+        let now = time::now();
+        let read = |text: &String| {
+            parse_timestamp(text, now).ok_or_else(|| FilterError::Time { text: text.clone() })
+        };
+        self.get(name).iter().map(read).collect()
     }
 
     /// Whether labels have what all `label` filters want and nothing that a `label!` names.
@@ -146,7 +151,8 @@ impl Filters {
     }
 }
 
-/// Whether a pattern of `reference` matches: the familiar name, with its tag or without.
+/// Whether a pattern of `reference` matches: the familiar or the whole name, with its tag or without.
 pub(crate) fn reference_matches(pattern: &str, name: &Reference) -> Result<bool, FilterError> {
-    Ok(matches(pattern, &name.familiar())? || matches(pattern, &name.familiar_repository())?)
+    let forms = [name.familiar(), name.familiar_repository(), name.to_string(), name.repository()];
+    forms.iter().try_fold(false, |found, form| Ok(found || matches(pattern, form)?))
 }

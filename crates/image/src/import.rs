@@ -49,6 +49,9 @@ pub enum ImportError {
     /// Docker's words.
     #[error("cannot import digest reference")]
     Digest,
+    /// Docker's words.
+    #[error("operating system is not supported: {os}")]
+    System { os: String },
     #[error("read the archive")]
     Read(#[source] io::Error),
     #[error("unpack the archive")]
@@ -62,7 +65,7 @@ impl ImportError {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Digest => Kind::InvalidInput,
+            Self::Digest | Self::System { .. } => Kind::InvalidInput,
             Self::Read(error) => match error.kind() {
                 io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => Kind::InvalidInput,
                 _ => Kind::Unavailable,
@@ -73,6 +76,8 @@ impl ImportError {
     }
 }
 
+/// Zeros that may follow the archive: they come from whoever imports it, and cost no memory. Docker takes any number.
+const PADDING: u64 = 64 << 30;
 /// Bytes between two reports of progress.
 const STRIDE: u64 = 512 << 10;
 
@@ -85,10 +90,13 @@ impl Images {
         progress: &dyn Progress,
     ) -> Result<ImageId> {
         let tag = import_tag(options)?;
+        let platform = options.platform.clone().unwrap_or_else(Platform::host);
+        if platform.os != Platform::host().os {
+            return Err(ImportError::System { os: platform.os }.into());
+        }
         let mut config = ContainerConfig::default();
         changes::apply(&mut config, &options.changes, &[])?;
         let (prepared, diff_id) = self.import_layer(archive, progress)?;
-        let platform = options.platform.clone().unwrap_or_else(Platform::host);
         let created = time::rfc3339(time::now());
         let comment = if options.message.is_empty() {
             format!("Imported from {}", options.source)
@@ -112,7 +120,8 @@ impl Images {
     }
 
     fn import_layer(&self, archive: impl Read, progress: &dyn Progress) -> Result<(Vec<Prepared>, DiffId)> {
-        let limits = self.settings().limits;
+        let mut limits = self.settings().limits;
+        limits.padding_bytes = limits.padding_bytes.max(PADDING);
         let counted = Counted { inner: archive, read: 0, told: 0, progress };
         let (compression, stream) = peek(counted).map_err(ImportError::Read)?;
         let stream = BufReader::with_capacity(256 << 10, stream);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use longshore_store::Target;
-use longshore_types::{ImageId, Reference, oci::Descriptor};
+use longshore_types::{ImageId, Reference, oci::Descriptor, time};
 
 use crate::{
     Images, ManifestSummary, Result,
@@ -61,6 +61,9 @@ impl Images {
         let counts = view.layer_counts();
         let mut found = Vec::new();
         for node in view.images.values() {
+            if !self.fits(&rules, node)? {
+                continue;
+            }
             let Some((tags, digests)) = self.shown(&rules, &view, node)? else { continue };
             let layers: std::collections::BTreeSet<_> = node.image.layers.iter().collect();
             let is_shared =
@@ -85,6 +88,24 @@ impl Images {
         Ok(found)
     }
 
+    /// Whether an image fits by itself, whatever its names.
+    fn fits(&self, rules: &Rules<'_>, node: &Node) -> Result<bool> {
+        if !rules.options.filters.labels(&node.image.labels) {
+            return Ok(false);
+        }
+        if rules.before.is_none() && rules.since.is_none() {
+            return Ok(true);
+        }
+        let created = self.created(&node.image.id)?;
+        Ok(rules.before.is_none_or(|limit| created.is_some_and(|created| created < limit))
+            && rules.since.is_none_or(|limit| created.is_some_and(|created| created > limit)))
+    }
+
+    /// When an image was built, to the nanosecond: the store has whole seconds, its configuration has the rest.
+    fn created(&self, image: &ImageId) -> Result<Option<(i64, u32)>> {
+        Ok(self.config(image)?.created.as_deref().and_then(time::parse_rfc3339))
+    }
+
     /// The names to show an image with; nothing if it is not to be shown.
     fn shown(
         &self,
@@ -92,9 +113,6 @@ impl Images {
         view: &View,
         node: &Node,
     ) -> Result<Option<(Vec<Reference>, Vec<Reference>)>> {
-        if !rules.fits(node) {
-            return Ok(None);
-        }
         let (mut tags, mut digests) = (Vec::new(), Vec::new());
         let mut elsewhere = false;
         let all_tags = node.tags.iter().map(|tag| &tag.name);
@@ -139,9 +157,9 @@ impl Images {
 struct Rules<'o> {
     options: &'o ListOptions,
     dangling: Option<bool>,
-    until: Option<(i64, u32)>,
-    before: Option<Option<i64>>,
-    since: Option<Option<i64>>,
+    /// Of `before` and `until`, of which all count.
+    before: Option<(i64, u32)>,
+    since: Option<(i64, u32)>,
 }
 
 impl<'o> Rules<'o> {
@@ -151,35 +169,23 @@ impl<'o> Rules<'o> {
         for pattern in filters.get("reference") {
             crate::filter::matches(pattern, "")?;
         }
-        // Of several, the closest bound.
-        let created = |name: &str| -> Result<Vec<Option<i64>>> {
-            let words = filters.get(name).iter();
-            words
-                .map(|word| {
-                    Ok(images.store().image(&images.find(word, None)?)?.and_then(|image| image.created))
-                })
-                .collect()
+        let created = |name: &str| -> Result<Vec<(i64, u32)>> {
+            let mut times = Vec::new();
+            for word in filters.get(name) {
+                times.extend(images.created(&images.find(word, None)?)?);
+            }
+            Ok(times)
         };
         Ok(Self {
             options,
             dangling: filters.boolean("dangling")?,
-            until: filters.time("until")?,
-            before: created("before")?.into_iter().min(),
+            before: created("before")?.into_iter().chain(filters.times("until")?).min(),
             since: created("since")?.into_iter().max(),
         })
     }
 
     fn has_reference(&self) -> bool {
         !self.options.filters.get("reference").is_empty()
-    }
-
-    /// Whether the image fits by itself, whatever its names.
-    fn fits(&self, node: &Node) -> bool {
-        let created = node.image.created;
-        self.before.is_none_or(|limit| created < limit)
-            && self.since.is_none_or(|limit| created > limit)
-            && self.until.is_none_or(|limit| (created.unwrap_or(0), 0) <= limit)
-            && self.options.filters.labels(&node.image.labels)
     }
 
     /// Whether one of the patterns fits, if there are any.

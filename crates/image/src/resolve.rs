@@ -14,7 +14,8 @@ impl Images {
             Ok(resolved) if resolved.images.is_empty() => Err(no_such_image(word)),
             Ok(resolved) => Ok(resolved),
             Err(longshore_store::Error::NoSuchImage { .. }) => match Reference::parse(word) {
-                Err(error @ ReferenceError::Uppercase { .. }) => Err(error.into()),
+                // What could be no name of anything is the user's mistake.
+                Err(error @ (ReferenceError::Uppercase { .. } | ReferenceError::Format)) => Err(error.into()),
                 _ => Err(no_such_image(word)),
             },
             Err(error) => Err(error.into()),

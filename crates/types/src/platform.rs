@@ -27,12 +27,16 @@ pub struct Platform {
     pub os_features: Vec<String>,
 }
 
-/// Why a string names no platform.
+/// Why a string names no platform. The words are containerd's up to the colon; clients match on them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlatformError {
-    #[error("platform {text:?} is not os/architecture or os/architecture/variant, like linux/arm64")]
+    #[error("{part:?} is an invalid OS component of {text:?}: it is like linux, or windows(10.0)")]
+    System { part: String, text: String },
+    #[error("{part:?} is an invalid component of {text:?}: letters, digits, '_', '.' and '-' are allowed")]
+    Component { part: String, text: String },
+    #[error("{text:?}: cannot parse platform specifier: it is like linux/arm64, or linux/arm/v7")]
     Shape { text: String },
-    #[error("platform {text:?} is neither an operating system nor a processor that is known")]
+    #[error("{text:?}: unknown operating system or architecture")]
     Unknown { text: String },
 }
 
@@ -95,9 +99,15 @@ impl Platform {
 
     /// Reads `os`, `architecture`, `os/architecture` or `os/architecture/variant`; what is left out is the host's.
     pub fn parse(text: &str) -> Result<Self, PlatformError> {
-        let shown = || text.chars().take(SHOWN).collect::<String>();
-        let parts: Vec<&str> = text.split('/').collect();
-        if parts.len() > 3 || !parts.iter().enumerate().all(|(at, part)| is_part(part, at == 0)) {
+        let shown = || self::shown(text);
+        let parts: Vec<&str> = text.splitn(4, '/').collect();
+        if !is_part(parts[0], true) {
+            return Err(PlatformError::System { part: self::shown(parts[0]), text: shown() });
+        }
+        if let Some(part) = parts[1..].iter().find(|part| !is_part(part, false)) {
+            return Err(PlatformError::Component { part: self::shown(part), text: shown() });
+        }
+        if parts.len() > 3 {
             return Err(PlatformError::Shape { text: shown() });
         }
         let (os, os_version) = match parts[0].split_once('(') {
@@ -163,6 +173,10 @@ impl Platform {
     pub fn is_unknown(&self) -> bool {
         self.os.is_empty() || self.os == "unknown" || self.architecture == "unknown"
     }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
 }
 
 fn is_part(text: &str, may_have_version: bool) -> bool {
@@ -288,7 +302,7 @@ fn accepted(architecture: &str, variant: &str) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Matcher, Platform, PlatformError};
+    use super::{Matcher, Platform};
 
     fn parse(text: &str) -> Platform {
         text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -327,14 +341,23 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_platform() {
-        for text in
-            ["", "/", "linux/", "linux/a/b/c", "linux/am d64", "linux/amd64(1)", "linux(1/amd64", "a\0/b"]
-        {
-            assert_eq!(text.parse::<Platform>(), Err(PlatformError::Shape { text: text.into() }), "{text}");
+        for (text, words) in [
+            ("", "\"\" is an invalid OS component of \"\""),
+            ("   ", "\"   \" is an invalid OS component of \"   \""),
+            ("/", "\"\" is an invalid OS component of \"/\""),
+            ("linux(1/amd64", "\"linux(1\" is an invalid OS component of \"linux(1/amd64\""),
+            ("a\0/b", "\"a\\0\" is an invalid OS component of \"a\\0/b\""),
+            ("linux/", "\"\" is an invalid component of \"linux/\""),
+            ("linux/am d64", "\"am d64\" is an invalid component of \"linux/am d64\""),
+            ("linux/amd64(1)", "\"amd64(1)\" is an invalid component of \"linux/amd64(1)\""),
+            ("linux/a/b/c", "\"linux/a/b/c\": cannot parse platform specifier"),
+            ("toaster", "\"toaster\": unknown operating system or architecture"),
+        ] {
+            let error = text.parse::<Platform>().unwrap_err().to_string();
+            assert!(error.starts_with(words), "{error}");
         }
-        assert_eq!("toaster".parse::<Platform>(), Err(PlatformError::Unknown { text: "toaster".into() }));
         let long = "x/".repeat(1 << 16);
-        assert!(long.parse::<Platform>().unwrap_err().to_string().len() < 300);
+        assert!(long.parse::<Platform>().unwrap_err().to_string().len() < 400);
     }
 
     #[test]

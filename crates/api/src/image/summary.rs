@@ -40,11 +40,12 @@ impl Summary {
     /// The document as a version has it in a list of what takes space: there, containers have always been counted.
     #[must_use]
     pub fn sized(mut self, version: Version) -> Value {
-        if version < Version(48) {
-            self.descriptor = None;
-        }
         if version < Version(47) {
             self.manifests = None;
+        }
+        // As in an inspection: for who asks for manifests.
+        if version < Version(48) || self.manifests.is_none() {
+            self.descriptor = None;
         }
         let (tags, digests) = (self.repo_tags.is_empty(), self.repo_digests.is_empty());
         let size = self.size;

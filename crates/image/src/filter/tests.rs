@@ -61,7 +61,9 @@ fn references() {
         ("base", "lib/base:2", false),
         ("lib/base:2", "lib/base:2", true),
         ("*/*/base", "r.io/lib/base:2", true),
-        ("docker.io/library/base", "base:2", false),
+        ("docker.io/library/base", "base:2", true),
+        ("docker.io/library/base:*", "base:2", true),
+        ("docker.io/*/*:1", "base:2", false),
     ] {
         assert_eq!(reference_matches(pattern, &name(text)), Ok(expected), "{pattern} {text}");
     }

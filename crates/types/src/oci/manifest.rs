@@ -11,7 +11,7 @@ use super::{Descriptor, ImageConfig, MAX_LABELS, MAX_LAYERS, MAX_MANIFEST, Media
 /// An image for one platform: its configuration and its layers, lowest first (image-spec `manifest.md`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    #[serde(rename = "schemaVersion")]
+    #[serde(rename = "schemaVersion", default)]
     pub schema_version: u32,
     #[serde(rename = "mediaType", default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
@@ -133,11 +133,16 @@ pub(super) fn check_head(
         None if matches!(kind, MediaKind::OciManifest | MediaKind::OciIndex) => {}
         None => return Err(DocumentError::NoMediaType { document, expected: shown(&expected) }),
     }
-    if map.get("schemaVersion") != Some(&Value::from(2)) {
-        let message = "is not 2".to_owned();
-        return Err(DocumentError::Field { document, field: "schemaVersion".to_owned(), message });
+    // Writers that leave it out have it as 0, which Docker takes for as good: the media type has said it.
+    match map.get("schemaVersion") {
+        Some(version) if *version == Value::from(2) => Ok(()),
+        None if own.is_some() => Ok(()),
+        Some(version) if own.is_some() && *version == Value::from(0) => Ok(()),
+        _ => {
+            let message = "is not 2".to_owned();
+            Err(DocumentError::Field { document, field: "schemaVersion".to_owned(), message })
+        }
     }
-    Ok(())
 }
 
 pub(super) fn too_many(

@@ -1,10 +1,13 @@
 //! Pull and import.
 
 use axum::{body::Body, extract::State, http::HeaderMap, response::Response};
+use futures_util::stream;
 use longshore_api::{Version, progress::Message};
 use longshore_engine::image::Library;
 use longshore_image::{ImportOptions, PullOptions};
-use longshore_types::{Digest, Platform, Reference};
+use longshore_registry::Download;
+use longshore_types::{Digest, Platform, Progress, Reference, progress::Silent};
+use url::Url;
 
 use super::{Failure, blocking, credentials, failure, pipe::Input, transfer::respond};
 use crate::http::{query::Query, version::Requested};
@@ -66,11 +69,7 @@ async fn import(
     body: Body,
 ) -> Result<Response, Failure> {
     let source = query.text("fromSrc").unwrap_or_default();
-    if source != "-" {
-        return Err(Failure::bad(format!(
-            "cannot import from {source:?}: only from - (the body); download it and send it"
-        )));
-    }
+    let address = if source == "-" { None } else { Some(address(source)?) };
     let text = |name| query.text(name).unwrap_or_default().to_owned();
     let options = ImportOptions {
         repository: text("repo"),
@@ -80,20 +79,58 @@ async fn import(
         changes: query.texts("changes").map(str::to_owned).collect(),
         platform,
     };
-    let input = Input::of(body);
     respond(move |reporter| async move {
         // Docker tells of amounts only where it downloads.
-        let silent = longshore_types::progress::Silent;
-        let image = blocking(move || library.import(input, &options, &silent)).await?;
+        let (input, progress): (_, Box<dyn Progress>) = match address {
+            None => (Input::of(body), Box::new(Silent)),
+            Some(address) => {
+                let download = library.images().registry().download(&address).await;
+                let download = download.map_err(|error| failure(&error.into()))?;
+                reporter.send(Message::status(format!("Downloading from {address}")));
+                (Input::of(downloaded(download)), Box::new(reporter.clone()))
+            }
+        };
+        let image = blocking(move || library.import(input, &options, &*progress)).await?;
         reporter.send(Message::status(image.to_string()));
         Ok(())
     })
     .await
 }
 
+/// Where to download an archive from; without a scheme it is http.
+fn address(text: &str) -> Result<Url, Failure> {
+    let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let bad =
+        |why: String| Failure::bad(format!("cannot import from {text:?}: {why}; use - to send it along"));
+    let url = Url::parse(&whole).map_err(|error| bad(error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(bad("it is no http or https URL".into()));
+    }
+    Ok(url)
+}
+
+fn downloaded(download: Download) -> Body {
+    Body::from_stream(stream::unfold(Some(download), async |download| {
+        let mut download = download?;
+        match download.next().await {
+            Ok(piece) => Some((Ok(piece?), Some(download))),
+            Err(error) => Some((Err(error), None)),
+        }
+    }))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::pulled;
+    use super::{address, pulled};
+
+    #[test]
+    fn archives_are_downloaded_by_http() {
+        assert_eq!(address("http://h:1/a%2Fb.tar").unwrap().as_str(), "http://h:1/a%2Fb.tar");
+        assert_eq!(address("127.0.0.1:1/a").unwrap().as_str(), "http://127.0.0.1:1/a");
+        for text in ["%2Fdata%2Ffile.tar", "", "file:///etc/passwd", "unix:///x", "http://"] {
+            assert!(address(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_name_is_put_together_as_docker_does() {

@@ -1,5 +1,5 @@
 use axum::{body::Body, extract::State, response::Response};
-use longshore_api::Version;
+use longshore_api::{Version, progress::Message};
 use longshore_engine::image::Library;
 use longshore_image::LoadOptions;
 use longshore_types::{Progress, ProgressEvent, Status};
@@ -24,8 +24,12 @@ pub(super) async fn load(
     let quiet = query.flag_or("quiet", true);
     let input = Input::of(body);
     respond_with_text(move |reporter| async move {
-        let work = move || library.load(input, &options, &Told { reporter, quiet });
-        blocking(work).await.map(drop)
+        let told = Told { reporter: reporter.clone(), quiet };
+        if let Err(failure) = blocking(move || library.load(input, &options, &told)).await {
+            // A line always, as Docker has it: who loads looks for errors there.
+            reporter.send(Message::error(failure.message));
+        }
+        Ok(())
     })
     .await
 }

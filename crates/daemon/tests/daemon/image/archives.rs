@@ -1,6 +1,9 @@
 //! Import, load and save, through plain HTTP.
 
-use std::io::{Read, Write};
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
+};
 
 use testkit::longshored::{Exchange, Longshored};
 
@@ -71,4 +74,113 @@ fn a_client_that_leaves_ends_its_load() {
     connection.read_to_string(&mut rest).ok();
     assert!(!rest.contains("Loaded"), "{rest}");
     assert_accounted(&daemon);
+}
+
+/// Answers so many requests by their paths; gives the address.
+fn web(
+    requests: usize,
+    answer: impl Fn(&str) -> Vec<u8> + Send + 'static,
+) -> (String, std::thread::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = std::thread::spawn(move || {
+        for stream in listener.incoming().take(requests) {
+            let mut stream = stream.unwrap();
+            let mut head = BufReader::new(stream.try_clone().unwrap()).lines();
+            let first = head.next().unwrap().unwrap();
+            while head.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+            stream.write_all(&answer(first.split(' ').nth(1).unwrap())).unwrap();
+        }
+    });
+    (address, server)
+}
+
+#[test]
+fn an_archive_is_imported_from_an_address() {
+    let daemon = Longshored::start();
+    let archive = tar(&[("f", b"content")]);
+    let (address, server) = web(4, move |path| {
+        match path {
+        "/moved" => b"HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: /a%20b.tar?x=1\r\nContent-Length: 0\r\n\r\n".to_vec(),
+        "/a%20b.tar?x=1" => {
+            let head =
+                format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", archive.len());
+            [head.into_bytes(), archive.clone()].concat()
+        }
+        _ => b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 4\r\n\r\ngone".to_vec(),
+    }
+    });
+    let import = |source: &str| {
+        daemon.post(&format!("/images/create?fromSrc={source}&repo=r&tag=1"), &serde_json::Value::Null)
+    };
+    let told = lines(&import(&format!("http://{address}/moved")).expect(200).text());
+    assert_eq!(told[0]["status"], format!("Downloading from http://{address}/moved"));
+    let image = daemon.get("/images/r:1/json").expect(200).json();
+    assert_eq!(told.last().unwrap()["status"], image["Id"]);
+    assert_eq!(image["Comment"], format!("Imported from http://{address}/moved"));
+    for source in [format!("http://{address}/none.tar"), format!("{address}/%252Fnone.tar")] {
+        let refused = import(&source).expect(404).message();
+        assert!(refused.starts_with("failed to GET http://") && refused.contains("gone"), "{refused}");
+    }
+    server.join().unwrap();
+    for source in ["%252Fdata%252Ffile.tar", "file:///etc/passwd", "http://"] {
+        let refused = import(source).expect(400).message();
+        assert!(refused.starts_with("cannot import from"), "{refused}");
+    }
+}
+
+#[test]
+fn an_import_is_for_linux() {
+    let daemon = Longshored::start();
+    let import = |platform: &str| {
+        let path = format!("/images/create?fromSrc=-&repo=r&tag=1&platform={platform}");
+        daemon.send(&Exchange::new("POST", &path).body(tar(&[]))).expect(400).message()
+    };
+    assert!(import("%20%20").contains("is an invalid OS component"));
+    assert!(import("nintendo64").contains("unknown operating system or architecture"));
+    for platform in ["macos", "macos/arm64", "windows/amd64"] {
+        assert!(import(platform).contains("operating system is not supported"), "{platform}");
+    }
+}
+
+/// C1 14: what Go writes where nobody says a number, in a layout as its tests make it.
+#[test]
+fn a_layout_without_a_schema_version_is_loaded() {
+    use longshore_types::Digest;
+    let daemon = Longshored::start();
+    let layer = tar(&[("f", b"content")]);
+    let config = serde_json::json!({
+        "architecture": "amd64", "os": "linux", "config": {},
+        "rootfs": { "type": "layers", "diff_ids": [Digest::of(&layer)] },
+    });
+    let blob = |media: &str, bytes: &[u8]| serde_json::json!({ "mediaType": media, "digest": Digest::of(bytes), "size": bytes.len() });
+    let config = config.to_string().into_bytes();
+    let manifest = serde_json::json!({
+        "schemaVersion": 0,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": blob("application/vnd.oci.image.config.v1+json", &config),
+        "layers": [blob("application/vnd.oci.image.layer.v1.tar", &layer)],
+    });
+    let manifest = manifest.to_string().into_bytes();
+    let mut entry = blob("application/vnd.oci.image.manifest.v1+json", &manifest);
+    entry["annotations"] = serde_json::json!({ "io.containerd.image.name": "docker.io/library/zero:latest" });
+    let index = serde_json::json!({ "schemaVersion": 2, "manifests": [entry] }).to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = dir.path().join("blobs/sha256");
+    std::fs::create_dir_all(&blobs).unwrap();
+    for bytes in [&layer, &config, &manifest] {
+        std::fs::write(blobs.join(Digest::of(bytes).hex()), bytes).unwrap();
+    }
+    std::fs::write(dir.path().join("index.json"), index).unwrap();
+    std::fs::write(dir.path().join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    let mut command = std::process::Command::new("tar");
+    let archive = testkit::tool::output(command.arg("-c").arg("-C").arg(dir.path()).arg("."));
+    let told = daemon.send(&Exchange::new("POST", "/images/load").body(archive)).expect(200).text();
+    assert!(told.contains("Loaded image: zero:latest"), "{told}");
+    // What was taken is given again.
+    daemon.get("/images/zero/get").expect(200);
+    let image = daemon.get("/images/zero/json").expect(200).json();
+    assert_eq!(image.get("Descriptor"), None, "{image}");
+    let image = daemon.get("/images/zero/json?manifests=1").expect(200).json();
+    assert_eq!(image["Descriptor"]["digest"], Digest::of(&manifest).to_string(), "{image}");
 }

@@ -325,12 +325,9 @@ fn a2_124_zeros_without_end() {
     let error = images.load(endless, &LoadOptions::default(), &Silent).expect_err("refused");
     assert!(error.line().contains("zero bytes after the end"), "{}", error.line());
     assert_nothing(&images);
-    // C1 20: the same for an import.
-    let endless = Zeros(std::io::Cursor::new(tar(&[("a", b"a")])), 64 << 30);
-    let error =
-        images.import(endless, &longshore_image::ImportOptions::default(), &Silent).expect_err("refused");
-    assert!(error.line().contains("zero bytes after the end"), "{}", error.line());
-    assert_nothing(&images);
+    // C1 20: an import takes them, and needs no memory for them.
+    let padded = Zeros(std::io::Cursor::new(tar(&[("a", b"a")])), 1 << 30);
+    images.import(padded, &longshore_image::ImportOptions::default(), &Silent).expect("an image");
     assert!(peak() < 100 << 20, "{} bytes of memory", peak());
 }
 
