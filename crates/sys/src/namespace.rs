@@ -15,6 +15,13 @@ pub fn join(fd: BorrowedFd<'_>, flags: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Gives this thread a root and a working directory of its own, so that it may join other mounts.
+pub fn own_directory() -> io::Result<()> {
+    // SAFETY: integers alone; what the threads no longer share is two paths.
+    check(unsafe { libc::syscall(libc::SYS_unshare, libc::CLONE_FS) })?;
+    Ok(())
+}
+
 /// Gives this process new namespaces of the kinds `flags`.
 pub fn unshare(flags: u64) -> io::Result<()> {
     // SAFETY: integers alone; namespace flags never unshare memory from a sibling thread.

@@ -1,6 +1,10 @@
 //! What a container has changed of its image's files.
 
-use std::{os::fd::AsFd, path::Path};
+use std::{
+    collections::BTreeSet,
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+};
 
 use longshore_archive::diff;
 pub use longshore_archive::diff::{Change, ChangeKind};
@@ -40,30 +44,44 @@ pub fn list(store: &Store, snapshot: u64) -> Result<Vec<Change>, Error> {
     // A detached mount can be looked up in, and not be read.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let lower = openat(&lower, c".", flags, Mode::empty()).map_err(|errno| Error::Layers(errno.into()))?;
-    Ok(without_etc(diff::changes(upper.as_fd(), lower.as_fd())?))
+    Ok(without_own(diff::changes(upper.as_fd(), lower.as_fd())?))
 }
 
-/// What a start makes for its own files to be mounted on; Docker has them in a layer below the container's.
-const ETC: [&str; 3] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
+/// What a start makes for its own files and file systems to be mounted on; Docker has them in a layer below the
+/// container's.
+const OWN: [&str; 9] = [
+    "/dev",
+    "/dev/console",
+    "/dev/pts",
+    "/dev/shm",
+    "/etc/hostname",
+    "/etc/hosts",
+    "/etc/resolv.conf",
+    "/proc",
+    "/sys",
+];
 
 /// Leaves them out, and their directory with them where nothing else happened in it.
-fn without_etc(mut changes: Vec<Change>) -> Vec<Change> {
-    let before = changes.len();
-    changes.retain(|change| {
-        change.kind != ChangeKind::Added || ETC.iter().all(|own| change.path != Path::new(own))
-    });
-    let etc = Path::new("/etc");
-    if changes.len() < before
-        && !changes.iter().any(|change| change.path != etc && change.path.starts_with(etc))
-    {
-        changes.retain(|change| change.path != etc);
+fn without_own(mut changes: Vec<Change>) -> Vec<Change> {
+    let is_own = |change: &Change| {
+        change.kind == ChangeKind::Added && OWN.iter().any(|own| change.path == Path::new(own))
+    };
+    let own = changes.iter().filter(|change| is_own(change));
+    let above: BTreeSet<PathBuf> =
+        own.filter_map(|change| change.path.parent().map(Path::to_path_buf)).collect();
+    changes.retain(|change| !is_own(change));
+    for directory in above {
+        let other = |change: &Change| change.path != directory && change.path.starts_with(&directory);
+        if !changes.iter().any(other) {
+            changes.retain(|change| change.path != directory);
+        }
     }
     changes
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, ChangeKind, without_etc};
+    use super::{Change, ChangeKind, without_own};
 
     #[test]
     fn what_a_start_makes_is_no_change() {
@@ -71,10 +89,13 @@ mod tests {
         let etc = change(ChangeKind::Modified, "/etc");
         let hosts = change(ChangeKind::Added, "/etc/hosts");
         let own = change(ChangeKind::Added, "/etc/own");
-        assert_eq!(without_etc(vec![etc.clone(), hosts.clone()]), []);
-        assert_eq!(without_etc(vec![etc.clone(), hosts, own.clone()]), [etc.clone(), own]);
-        assert_eq!(without_etc(vec![etc.clone()]), [etc]);
+        assert_eq!(without_own(vec![etc.clone(), hosts.clone()]), []);
+        assert_eq!(without_own(vec![etc.clone(), hosts, own.clone()]), [etc.clone(), own]);
+        assert_eq!(without_own(vec![etc.clone()]), [etc]);
+        let shown = change(ChangeKind::Modified, "/dev");
+        let made = ["/dev/pts", "/proc", "/sys"].map(|path| change(ChangeKind::Added, path));
+        assert_eq!(without_own([vec![shown], made.to_vec()].concat()), []);
         let gone = change(ChangeKind::Deleted, "/etc/hosts");
-        assert_eq!(without_etc(vec![gone.clone()]), [gone]);
+        assert_eq!(without_own(vec![gone.clone()]), [gone]);
     }
 }

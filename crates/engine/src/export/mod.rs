@@ -6,11 +6,9 @@ use std::{
 };
 
 use longshore_archive::diff;
-use longshore_store::{Access, Store};
 use longshore_types::Kind;
-use rustix::fs::{Mode, OFlags, openat};
 
-use crate::container::{Container, Phase};
+use crate::container::{self, Container, Containers, Phase};
 
 /// Why a container was not exported.
 #[derive(Debug, thiserror::Error)]
@@ -19,10 +17,8 @@ pub enum Error {
     Dead { id: String },
     #[error("You cannot export container {id} which is being removed")]
     Removing { id: String },
-    #[error("the writable layer {snapshot} of the container")]
-    Store { snapshot: u64, source: longshore_store::Error },
-    #[error("open the root of the container")]
-    Root(#[source] std::io::Error),
+    #[error(transparent)]
+    Container(#[from] container::Error),
     #[error("write the container's files")]
     Write(#[from] diff::Error),
 }
@@ -33,8 +29,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Dead { .. } | Self::Removing { .. } => Kind::Conflict,
-            Self::Store { source, .. } => source.kind(),
-            Self::Root(_) => Kind::Internal,
+            Self::Container(error) => error.kind(),
             Self::Write(error) => error.kind(),
         }
     }
@@ -45,24 +40,15 @@ impl Error {
 pub struct Tree(OwnedFd);
 
 /// Opens the files of a container; it may run. Blocks.
-///
-/// A second mount of its layers, read-only: the container's own shows what is mounted in it too.
-pub fn open(store: &Store, container: &Container) -> Result<Tree, Error> {
+pub fn open(containers: &Containers, container: &Container) -> Result<Tree, Error> {
     let record = container.record();
     let id = || record.id.to_string();
     match record.state.phase {
-        Phase::Dead => return Err(Error::Dead { id: id() }),
-        Phase::Removing => return Err(Error::Removing { id: id() }),
-        _ if record.state.removing => return Err(Error::Removing { id: id() }),
-        _ => {}
+        Phase::Dead => Err(Error::Dead { id: id() }),
+        Phase::Removing => Err(Error::Removing { id: id() }),
+        _ if record.state.removing => Err(Error::Removing { id: id() }),
+        _ => Ok(Tree(containers.bare_root(container)?)),
     }
-    let snapshot = record.snapshot;
-    let fail = |source| Error::Store { snapshot, source };
-    let mount = store.find_snapshot(snapshot).map_err(fail)?.mount(Access::ReadOnly).map_err(fail)?;
-    // A detached mount can be looked up in, and not be read.
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = openat(&mount, c".", flags, Mode::empty()).map_err(|errno| Error::Root(errno.into()))?;
-    Ok(Tree(root))
 }
 
 impl Tree {

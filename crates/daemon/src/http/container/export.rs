@@ -19,7 +19,7 @@ pub(super) fn routes() -> Router<App> {
 async fn download(State(containers): State<Containers>, Path(id): Path<String>) -> Result<Response, Failure> {
     let container = containers.find(&id)?;
     let tree = pipe::blocking(move || {
-        let tree = export::open(containers.images().store(), &container)?;
+        let tree = export::open(&containers, &container)?;
         container.publish(containers.events(), "export", []);
         Ok::<_, export::Error>(tree)
     })
