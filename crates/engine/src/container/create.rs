@@ -29,6 +29,8 @@ pub struct Create {
     pub config: Config,
     pub host: HostConfig,
     pub networking: NetworkingConfig,
+    /// Whether binds that are read-only leave what is mounted below them as it is, unless they say otherwise.
+    pub shallow_read_only: bool,
 }
 
 /// A container that was made.
@@ -46,7 +48,7 @@ impl Containers {
     }
 
     fn create_blocking(&self, create: Create) -> Result<Created> {
-        let Create { name, platform, mut config, mut host, networking } = create;
+        let Create { name, platform, mut config, mut host, networking, shallow_read_only } = create;
         let (settings, machine) = (&self.settings().spec, self.host()?);
         let warnings = spec::validate(&mut config, &mut host, &networking, settings, machine)?;
         log::merge(&mut host.log_config, &settings.log);
@@ -57,6 +59,7 @@ impl Containers {
         let image =
             image.ok_or_else(|| Error::Start { reason: format!("image {} is gone", config.image) })?;
         spec::defaults(&mut config, &mut host, &images.config(&image_id)?.config, settings, machine)?;
+        self.adopt_joins(&mut host)?;
         let id = new_id();
         spec::hostname(&mut config, &host, &id);
         self.settle_links(&mut host)?;
@@ -70,7 +73,10 @@ impl Containers {
             images.store().snapshot_for(&image.layers, &owner, Life::Persistent, Durability::Kernel)?;
         made.snapshot = Some(snapshot.id());
         step("container.create.volumes")?;
-        let prepared = self.prepare_volumes(&id, &config, &host)?;
+        let mut prepared = self.prepare_volumes(&id, &config, &host)?;
+        if shallow_read_only {
+            prepared.make_shallow();
+        }
         made.volumes = Some(prepared.clone());
         if prepared.points.iter().any(|point| point.kind == MountType::Volume) {
             let root = snapshot.mount(Access::ReadWrite)?;

@@ -49,8 +49,14 @@ pub enum Error {
     UpdateMemory,
     #[error("Restart policy cannot be updated because AutoRemove is enabled for the container")]
     UpdateAutoRemove,
-    #[error("cannot join the namespace of container {id}: it is not running, start it first")]
-    JoinNotRunning { id: String },
+    #[error("No such container: {word}")]
+    JoinNoContainer { word: String },
+    #[error("failed to join {namespace} namespace: container {id} is not running")]
+    JoinNotRunning { namespace: &'static str, id: String },
+    #[error(
+        "failed to join IPC namespace: container {id}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)"
+    )]
+    JoinPrivate { id: String },
     #[error(transparent)]
     Spec(#[from] spec::Error),
     #[error(transparent)]
@@ -141,6 +147,8 @@ impl Error {
             | Self::EmptyName
             | Self::SameName
             | Self::BadSignal { .. }
+            | Self::JoinNoContainer { .. }
+            | Self::JoinPrivate { .. }
             | Self::BadCommand { .. } => Kind::InvalidInput,
             Self::NotRunning { .. }
             | Self::LinkNotRunning { .. }
@@ -150,7 +158,6 @@ impl Error {
             | Self::UpdateConflict { .. }
             | Self::UpdateMemory
             | Self::UpdateAutoRemove
-            | Self::JoinNotRunning { .. }
             | Self::NameTaken { .. }
             | Self::StartPaused
             | Self::StartRemoving
@@ -174,7 +181,9 @@ impl Error {
             Self::Shm(error) => error.kind(),
             Self::Plan { source, .. } => source.kind(),
             Self::ShuttingDown => Kind::Unavailable,
-            Self::NotPaused { .. }
+            // Docker has it as a failure of the server.
+            Self::JoinNotRunning { .. }
+            | Self::NotPaused { .. }
             | Self::Unkillable { .. }
             | Self::Start { .. }
             | Self::Seccomp { .. }

@@ -2,7 +2,6 @@
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -163,10 +162,7 @@ impl Containers {
             settings,
             root: self.settings().exec_root.join(PLACE),
             network: attachment.namespace.clone(),
-            joins: spec::Joins {
-                pid: self.join("pid", spec::mode::pid(&record.host.pid_mode))?,
-                ipc: self.join("ipc", spec::mode::ipc(&record.host.ipc_mode))?,
-            },
+            joins: spec::Joins { pid: self.join_pid(&record.host)?, ipc: self.join_ipc(&record.host)? },
             mounts,
             etc: self.etc(container, record, attachment)?,
             shm: self.shm(container, record)?,
@@ -219,24 +215,6 @@ impl Containers {
             dns_options: resolvers.options.clone(),
             ..etc::EtcInputs::default()
         }
-    }
-
-    /// The namespace of another container that runs, where a mode names one.
-    fn join(&self, kind: &'static str, mode: Option<spec::mode::Mode<'_>>) -> Result<Option<PathBuf>> {
-        let Some(spec::mode::Mode::Container(other)) = mode else { return Ok(None) };
-        let record = self.find(other)?.record();
-        if !record.state.phase.has_processes() {
-            return Err(Error::JoinNotRunning { id: record.id.to_string() });
-        }
-        Ok(Some(PathBuf::from(format!("/proc/{}/ns/{kind}", record.state.pid))))
-    }
-
-    /// The `/dev/shm` that the container shares: its own for others to join, or that of the one it joins.
-    fn shm(&self, container: &Container, record: &Record) -> Result<Option<PathBuf>> {
-        if let Some(spec::mode::Mode::Container(other)) = spec::mode::ipc(&record.host.ipc_mode) {
-            return Ok(Some(spec::shm::path(self.find(other)?.data_dir())));
-        }
-        Ok(spec::shm::mount(&record.host, container.data_dir())?)
     }
 
     /// Kills what may be left of a container whose monitor is gone, and takes its state directory. Blocks.

@@ -8,6 +8,7 @@ mod exec_base;
 mod exit;
 mod find;
 mod health;
+mod joins;
 pub mod kill;
 mod launch;
 mod link;

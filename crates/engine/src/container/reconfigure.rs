@@ -110,5 +110,18 @@ fn merge(host: &mut HostConfig, changes: &HostConfig) -> Result<()> {
     if new.pids_limit.is_some() {
         old.pids_limit = new.pids_limit;
     }
+    if new.blkio_weight_device.is_some() {
+        old.blkio_weight_device.clone_from(&new.blkio_weight_device);
+    }
+    for (old, new) in [
+        (&mut old.blkio_device_read_bps, &new.blkio_device_read_bps),
+        (&mut old.blkio_device_write_bps, &new.blkio_device_write_bps),
+        (&mut old.blkio_device_read_iops, &new.blkio_device_read_iops),
+        (&mut old.blkio_device_write_iops, &new.blkio_device_write_iops),
+    ] {
+        if new.is_some() {
+            old.clone_from(new);
+        }
+    }
     Ok(())
 }

@@ -88,17 +88,21 @@ impl Containers {
         Ok(Effect::Done)
     }
 
-    /// Stops a container if it runs, and starts it.
+    /// Stops a container if it runs, and starts it, also when whoever asked for it goes away between the two.
     pub async fn restart(&self, container: &Container, stop: Stop) -> Result<()> {
-        container.0.kept.store(true, Ordering::Relaxed);
-        let stopped = self.stop(container, stop).await;
-        let started = match stopped {
-            Ok(_) => self.start(container).await,
-            Err(error) => Err(error),
-        };
-        container.0.kept.store(false, Ordering::Relaxed);
-        started?;
-        container.publish(self.events(), "restart", []);
-        Ok(())
+        let (containers, container) = (self.clone(), container.clone());
+        to_the_end(async move {
+            container.0.kept.store(true, Ordering::Relaxed);
+            let stopped = containers.stop(&container, stop).await;
+            let started = match stopped {
+                Ok(_) => containers.start(&container).await,
+                Err(error) => Err(error),
+            };
+            container.0.kept.store(false, Ordering::Relaxed);
+            started?;
+            container.publish(containers.events(), "restart", []);
+            Ok(())
+        })
+        .await
     }
 }

@@ -35,6 +35,8 @@ pub enum Error {
     Control { id: String, source: ControlError },
     #[error("exec {id}: {operation}")]
     Io { id: String, operation: &'static str, source: std::io::Error },
+    #[error("exec {id} is not running")]
+    Ended { id: String },
     #[error("exec {id} has no terminal")]
     NoTerminal { id: String },
     #[error(transparent)]
@@ -51,6 +53,7 @@ impl Error {
             Self::NoSuchExec { .. } => Kind::NotFound,
             Self::NoCommand | Self::Start { .. } | Self::NoTerminal { .. } => Kind::InvalidInput,
             Self::NotRunning { .. }
+            | Self::Ended { .. }
             | Self::Paused { .. }
             | Self::Restarting { .. }
             | Self::HasRun { .. }

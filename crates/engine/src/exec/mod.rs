@@ -90,6 +90,9 @@ impl Exec {
 
     /// Sets the size of its terminal.
     pub fn resize(&self, size: ConsoleSize) -> Result<(), Error> {
+        if !self.state().running {
+            return Err(Error::Ended { id: self.id.clone() });
+        }
         let terminal = self.terminal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let Some(master) = &*terminal else { return Err(Error::NoTerminal { id: self.id.clone() }) };
         let size =

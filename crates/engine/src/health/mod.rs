@@ -115,7 +115,7 @@ impl Checks {
         }
     }
 
-    /// When the next check is due, on the grid.
+    /// When the next check is due: on the grid, and never before the interval has passed.
     fn due(&self, interval: Duration) -> Instant {
         let due = Instant::now() + interval;
         if interval < Duration::from_secs(1) {
@@ -123,6 +123,6 @@ impl Checks {
         }
         let since = due.duration_since(self.epoch);
         let beyond = Duration::from_nanos(u64::try_from(since.as_nanos() % GRID.as_nanos()).unwrap_or(0));
-        due - beyond
+        due + (GRID - beyond)
     }
 }

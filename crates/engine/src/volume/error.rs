@@ -41,6 +41,8 @@ pub enum Error {
     Propagation { path: PathBuf, mountpoint: String, wanted: &'static str },
     #[error("cannot access path {}: {subpath} in volume {name}", path.display())]
     Subpath { name: String, subpath: String, path: PathBuf, source: std::io::Error },
+    #[error("path concatenation escapes the base directory, base: {name}, subpath: {subpath}")]
+    Escapes { name: String, subpath: String },
     #[error("cannot mount volume over existing file, file exists {path}")]
     OverFile { path: String },
     #[error("{operation} {}", path.display())]
@@ -73,6 +75,7 @@ impl Error {
             | Self::NoSource { .. }
             | Self::OverFile { .. }
             | Self::Subpath { .. }
+            | Self::Escapes { .. }
             | Self::Propagation { .. }
             | Self::Point(_)
             | Self::Filter(_) => Kind::InvalidInput,

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    os::fd::BorrowedFd,
+    os::fd::{BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
@@ -34,6 +34,18 @@ pub struct Prepared {
     pub asked: BTreeMap<String, Mount>,
     /// Volumes that were made for it.
     pub made: Vec<String>,
+}
+
+impl Prepared {
+    /// Has read-only binds leave what is mounted below them as it is, unless they ask for all of it.
+    pub fn make_shallow(&mut self) {
+        for point in self.points.iter().filter(|point| point.kind == MountType::Bind && !point.rw) {
+            if let Some(asked) = self.asked.get_mut(&point.destination) {
+                let options = asked.bind_options.get_or_insert_default();
+                options.read_only_non_recursive |= !options.read_only_force_recursive;
+            }
+        }
+    }
 }
 
 /// Mounts while they are collected, by destination.
@@ -258,7 +270,7 @@ impl Volumes {
                     return Err(super::io("open", &PathBuf::from(&point.destination))(errno));
                 }
             };
-            if options.no_copy || !options.subpath.is_empty() {
+            if options.no_copy {
                 continue;
             }
             let volume = self.inspect(&point.name)?;
@@ -268,7 +280,10 @@ impl Volumes {
             }
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
             let to = rustix::fs::open(&path, flags, Mode::empty()).map_err(super::io("open", &path))?;
-            let copied = copy::into_empty(&from, &to).map_err(super::io("copy into", &path));
+            let copied = match part(to, &options.subpath) {
+                Some(to) => copy::into_empty(&from, &to).map_err(super::io("copy into", &path)),
+                None => Ok(()),
+            };
             if volume.needs_mount()
                 && self
                     .table()
@@ -281,6 +296,16 @@ impl Volumes {
         }
         Ok(())
     }
+}
+
+/// The directory of a volume that is to be filled; none where its start will say why it cannot be.
+fn part(top: OwnedFd, subpath: &str) -> Option<OwnedFd> {
+    if subpath.is_empty() {
+        return Some(top);
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::openat2(top, subpath, flags, Mode::empty(), inside).ok()
 }
 
 /// Whether a volume is one of the image, or was asked for without a source.

@@ -163,7 +163,7 @@ impl Volumes {
         self.part(id, &mount, image, subpath, resolved)
     }
 
-    /// Holds what is at `subpath` below `top`, wherever links lead, but not outside.
+    /// Holds what is at `subpath` below `top`. Links are followed as long as they stay inside.
     fn part(
         &self,
         id: &ContainerId,
@@ -179,9 +179,14 @@ impl Volumes {
             path: place.clone(),
             source: errno.into(),
         };
-        let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        let part = rustix::fs::openat2(top, subpath, flags, Mode::empty(), inside).map_err(fail)?;
+        let part = match rustix::fs::openat2(top, subpath, flags, Mode::empty(), inside) {
+            Err(Errno::XDEV) => {
+                return Err(Error::Escapes { name: name.into(), subpath: subpath.into() });
+            }
+            part => part.map_err(fail)?,
+        };
         let status = rustix::fs::fstat(&part).map_err(fail)?;
         let is_directory =
             rustix::fs::FileType::from_raw_mode(status.st_mode) == rustix::fs::FileType::Directory;

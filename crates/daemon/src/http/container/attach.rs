@@ -1,5 +1,7 @@
 //! `POST /containers/{id}/attach`: a client on a container's streams.
 
+use std::time::Duration;
+
 use axum::{
     Router,
     extract::{Path, Request, State},
@@ -18,11 +20,15 @@ use longshore_engine::{
     log::{Logs, Query as LogQuery},
 };
 use longshore_types::Timestamp;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::super::{error::Failure, hijack::Hijack, query::Query, version::Requested};
 use super::logs::{Form, encode};
 use crate::app::App;
+
+/// How long a client may stay after the end of its streams, and the bytes that it may send meanwhile.
+const LINGER: Duration = Duration::from_secs(60);
+const LINGERING: usize = 256 << 10;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/containers/{id}/attach", post(attach))
@@ -71,7 +77,20 @@ async fn attach(
     Ok(hijack.respond(media, Some(request.into_body()), async move |connection| {
         let (mut reader, mut writer) = tokio::io::split(connection);
         session.serve(pending, &mut reader, &mut writer).await;
+        tokio::time::timeout(LINGER, linger(&mut reader)).await.ok();
     }))
+}
+
+/// Reads what a client still sends until it leaves: closing on unread input would take the last output from it.
+async fn linger(reader: &mut (impl AsyncRead + Unpin)) {
+    let mut piece = [0; 4096];
+    let mut left = LINGERING;
+    while left > 0 {
+        match reader.read(&mut piece).await {
+            Ok(0) | Err(_) => return,
+            Ok(length) => left = left.saturating_sub(length),
+        }
+    }
 }
 
 /// The type of a stream. Only who upgrades is told of frames, and not by old versions.

@@ -129,7 +129,7 @@ fn extra_host(text: &str) -> Result<(), Invalid> {
 fn ports(ports: Option<&PortMap>) -> Result<(), Invalid> {
     for (port, bindings) in ports.into_iter().flatten() {
         if !is_port(port) || port.contains('-') {
-            return Err(Invalid::Port { port: port.clone() });
+            return Err(bound(port));
         }
         for binding in bindings.iter().flatten() {
             let host = &binding.host_port;
@@ -144,6 +144,17 @@ fn ports(ports: Option<&PortMap>) -> Result<(), Invalid> {
         }
     }
     Ok(())
+}
+
+/// What is wrong with the port of a binding.
+fn bound(text: &str) -> Invalid {
+    let (port, protocol) = text.split_once('/').unwrap_or((text, ""));
+    if port.parse::<u16>().is_ok() && !protocol.is_empty() {
+        return Invalid::Port { port: text.into() };
+    }
+    let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let why = if is_number { "value out of range" } else { "invalid syntax" };
+    Invalid::BoundPort { port: port.into(), why }
 }
 
 /// Words that end up in files of the container, or name things of its.

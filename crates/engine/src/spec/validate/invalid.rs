@@ -20,6 +20,8 @@ pub enum Invalid {
     HealthRetries,
     #[error("invalid port specification: {port:?}")]
     Port { port: String },
+    #[error("invalid JSON: invalid port '{port}': {why}")]
+    BoundPort { port: String, why: &'static str },
     #[error("invalid volume specification: '{path}'")]
     Volume { path: String },
 
