@@ -31,6 +31,11 @@ fn images_are_named_and_removed() {
 }
 
 #[test]
+fn volumes_are_kept_and_copied() {
+    compare(include_str!("scripts/volumes.sh"));
+}
+
+#[test]
 fn the_rest_is_there_too() {
     compare(include_str!("scripts/system.sh"));
 }

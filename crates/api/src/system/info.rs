@@ -161,8 +161,8 @@ impl Info {
 /// Undoes what newer versions changed.
 fn make_older(fields: &mut Map<String, Value>, version: Version) {
     if !version.is_from(50) {
-        fields.insert("BridgeNfIptables".into(), true.into());
-        fields.insert("BridgeNfIp6tables".into(), true.into());
+        fields.insert("BridgeNfIptables".into(), false.into());
+        fields.insert("BridgeNfIp6tables".into(), false.into());
     }
     if !version.is_from(49) {
         for name in ["ContainerdCommit", "RuncCommit", "InitCommit"] {
@@ -212,7 +212,7 @@ mod tests {
         assert!(at(49).get("ExecutionDriver").is_none());
         assert_eq!(at(48)["RuncCommit"]["Expected"], "x");
         assert!(at(49)["RuncCommit"].get("Expected").is_none());
-        assert_eq!(at(49)["BridgeNfIptables"], true);
+        assert_eq!(at(49)["BridgeNfIptables"], false);
         assert!(at(50).get("BridgeNfIptables").is_none());
         assert!(at(41).get("KernelMemory").is_some() && at(42).get("KernelMemory").is_none());
     }

@@ -30,7 +30,7 @@ pub(crate) enum ConfigError {
     Usage(#[from] clap::Error),
     #[error("invalid value {value:?} of --{flag}")]
     Flag { flag: &'static str, value: String },
-    #[error("unable to configure the daemon with file {}", path.display())]
+    #[error("unable to configure the Docker daemon with file {}", path.display())]
     File { path: PathBuf, source: FileError },
     #[error("{0}")]
     Value(longshore_api::lenient::ReadError),

@@ -58,7 +58,7 @@ fn a_directive_is_said_once() {
     let error = read(&["-D", "--label", "a=b"], r#"{"debug": false, "labels": ["c=d"]}"#).expect_err("twice");
     assert_eq!(
         error,
-        "unable to configure the daemon with file FILE: the following directives are specified both as a flag and \
+        "unable to configure the Docker daemon with file FILE: the following directives are specified both as a flag and \
          in the configuration file: debug: (from flag: true, from file: false), labels: (from flag: [a=b], from \
          file: [c=d])"
     );
@@ -69,7 +69,7 @@ fn keys_that_nobody_knows_are_named() {
     let error = read(&[], r#"{"debug": true, "colour": 1, "bold": 2}"#).expect_err("unknown");
     assert_eq!(
         error,
-        "unable to configure the daemon with file FILE: the following directives don't match any configuration \
+        "unable to configure the Docker daemon with file FILE: the following directives don't match any configuration \
          option: bold, colour"
     );
 }

@@ -17,11 +17,11 @@ docker load -i saved.tar
 docker images --format '{{.Repository}}:{{.Tag}}'
 #~ the words are those of another reader of archives
 echo nothing | docker load
+docker import http://127.0.0.1:1/none.tar imported:1 2>&1 | grep -c 127.0.0.1:1
 docker run --network none --name changed box sh -c 'echo new > /new'
 docker commit -m text -a me -c 'CMD ["cat","/new"]' changed committed:1
 docker run --rm --network none committed:1
 docker history --format '{{.Comment}}' committed:1 | head -1
-#~ the name is told with its tag
 docker rmi box
 docker rmi -f none
 docker rm changed

@@ -2,8 +2,10 @@ use axum::{Json, extract::State};
 use longshore_api::{
     Version,
     df::{DiskUsage, Ledger, Usage},
+    volume::UsageData,
 };
 use longshore_engine::{container::Phase, df, image::Library};
+use longshore_types::Filters;
 use serde_json::Value;
 
 use crate::http::{
@@ -12,6 +14,7 @@ use crate::http::{
     image::{Counts, blocking, summary},
     query::Query,
     version::Requested,
+    volume,
 };
 
 /// Tells what takes space.
@@ -31,7 +34,7 @@ pub(super) async fn df(
             usage.containers = Some(containers(&library, version)?);
         }
         if wanted.volumes {
-            usage.volumes = Some(Usage::default());
+            usage.volumes = Some(volumes(&library));
         }
         if wanted.build_cache {
             usage.build_cache = Some(Usage::default());
@@ -103,6 +106,27 @@ fn containers(library: &Library, version: Version) -> longshore_image::Result<Us
         usage.items.push(serde_json::to_value(shown.for_version(version)).unwrap_or_default());
     }
     Ok(usage)
+}
+
+fn volumes(library: &Library) -> Usage {
+    let volumes = library.containers().volumes();
+    // Without filters nothing can be wrong with them.
+    let found = volumes.list(&Filters::default()).unwrap_or_default();
+    let mut usage = Usage { total_count: found.len() as u64, ..Usage::default() };
+    for volume in found {
+        let (users, size) = (volumes.users(&volume.name).len(), volumes.size(&volume.name));
+        usage.total_size += size;
+        if users > 0 {
+            usage.active_count += 1;
+        } else {
+            usage.reclaimable += size;
+        }
+        let mut shown = volume::shown(volumes, volume);
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        shown.usage_data = Some(UsageData { ref_count: number(users as u64), size: number(size) });
+        usage.items.push(serde_json::to_value(shown).unwrap_or_default());
+    }
+    usage
 }
 
 fn ledger(whole: df::Whole) -> Ledger {

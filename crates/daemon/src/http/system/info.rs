@@ -139,17 +139,16 @@ fn registries(config: &Config) -> RegistryConfig {
     let (mut networks, hosts): (Vec<String>, Vec<String>) =
         config.insecure_registries.iter().cloned().partition(|registry| registry.contains('/'));
     networks.extend(["::1/128".to_owned(), "127.0.0.0/8".to_owned()]);
+    // As Docker shows them: with a slash at the end.
+    let own = config.registry_mirrors.iter().map(|mirror| format!("{}/", mirror.trim_end_matches('/')));
+    let own: Vec<String> = own.collect();
     let index = |name: String, secure, official| {
-        let mirrors = if official { config.registry_mirrors.clone() } else { Vec::new() };
+        let mirrors = if official { own.clone() } else { Vec::new() };
         (name.clone(), IndexConfig { name, mirrors, secure, official })
     };
     let mut index_configs: BTreeMap<_, _> = hosts.into_iter().map(|host| index(host, false, false)).collect();
     index_configs.extend([index("docker.io".into(), true, true)]);
-    RegistryConfig {
-        insecure_registry_cidrs: networks,
-        index_configs,
-        mirrors: config.registry_mirrors.clone(),
-    }
+    RegistryConfig { insecure_registry_cidrs: networks, index_configs, mirrors: own.clone() }
 }
 
 fn either<'a>(first: &'a str, second: &'a str) -> &'a str {

@@ -25,7 +25,7 @@ pub(super) fn routes() -> Router<App> {
 }
 
 /// A volume as it is shown.
-fn shown(volumes: &Volumes, volume: volume::Volume) -> Volume {
+pub(super) fn shown(volumes: &Volumes, volume: volume::Volume) -> Volume {
     let mountpoint = volumes.path(&volume.name).display().to_string();
     Volume::local(volume.name, mountpoint, volume.created, volume.labels, volume.options)
 }

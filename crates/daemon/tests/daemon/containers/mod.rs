@@ -1,5 +1,7 @@
 //! Containers' life.
 
+mod asked;
 mod ends;
+mod files;
 mod restore;
 mod verbs;
