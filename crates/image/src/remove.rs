@@ -148,7 +148,7 @@ impl RemoveError {
     }
 
     /// The same, with the name as the user wrote it: without a tag if it had none.
-    fn as_written(self, word: &str) -> Self {
+    fn written(self, word: &str) -> Self {
         match (self, Reference::parse(word)) {
             (Self::ReferenceInUse { container, image, .. }, Ok(name)) => {
                 Self::ReferenceInUse { name: name.familiar(), container, image }
@@ -165,7 +165,7 @@ impl Images {
         let view = View::load(self.store())?;
         let mut plan = plan::Plan::new(view, users);
         match resolved.name {
-            Some(name) => plan.remove_name(&name, options).map_err(|error| error.as_written(word))?,
+            Some(name) => plan.remove_name(&name, options).map_err(|error| error.written(word))?,
             None => {
                 // An index by its digest is all its images.
                 for image in &resolved.images {

@@ -134,10 +134,9 @@ pub(super) fn check_head(
         None => return Err(DocumentError::NoMediaType { document, expected: shown(&expected) }),
     }
     // Writers that leave it out have it as 0, which Docker takes for as good: the media type has said it.
-    match map.get("schemaVersion") {
-        Some(version) if *version == Value::from(2) => Ok(()),
-        None if own.is_some() => Ok(()),
-        Some(version) if own.is_some() && *version == Value::from(0) => Ok(()),
+    match map.get("schemaVersion").map(Value::as_u64) {
+        Some(Some(2)) => Ok(()),
+        None | Some(Some(0)) if own.is_some() => Ok(()),
         _ => {
             let message = "is not 2".to_owned();
             Err(DocumentError::Field { document, field: "schemaVersion".to_owned(), message })
