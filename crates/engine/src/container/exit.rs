@@ -44,12 +44,18 @@ impl Containers {
         let (containers, container) = (self.clone(), container.clone());
         tokio::spawn(async move {
             let since = Instant::now();
-            let end = containers.await_end(&container, control).await;
+            let (end, monitor) = containers.await_end(&container, control).await;
             containers.ended(&container, end, since.elapsed()).await;
+            // It unmounts the root last, which can take as long as the disk likes.
+            if let Some(mut monitor) = monitor {
+                while monitor.next().await.is_ok() {}
+            }
+            container.0.unmounted.send_replace(true);
         });
     }
 
-    async fn await_end(&self, container: &Container, control: Control) -> End {
+    /// How it ended, and the connection to its monitor, which has yet to leave.
+    async fn await_end(&self, container: &Container, control: Control) -> (End, Option<Stream>) {
         let listening = listen(control);
         tokio::pin!(listening);
         let heard = tokio::select! {
@@ -63,14 +69,18 @@ impl Containers {
             }
         };
         match heard {
-            Ok(record) => record.into(),
+            Ok((record, monitor)) => {
+                container.0.unmounted.send_replace(false);
+                (record.into(), Some(monitor))
+            }
             Err(error) => {
                 let this = (self.clone(), container.clone());
                 let looked = blocking(move || this.0.look(&this.1)).await;
-                looked.unwrap_or_else(|other| {
+                let end = looked.unwrap_or_else(|other| {
                     tracing::error!(id = %container.id(), error = crate::line(&error), other = other.line(), "its monitor is lost");
                     lost()
-                })
+                });
+                (end, None)
             }
         }
     }
@@ -87,11 +97,7 @@ impl Containers {
     }
 
     /// Asks an unhealthy container to end, then kills it. `None` when its end has not been heard of by then.
-    async fn stop_ill(
-        &self,
-        container: &Container,
-        listening: impl Future<Output = std::result::Result<ExitRecord, ControlError>>,
-    ) -> Option<std::result::Result<ExitRecord, ControlError>> {
+    async fn stop_ill(&self, container: &Container, listening: impl Future<Output = Heard>) -> Option<Heard> {
         let seconds = container.record().config.stop_timeout.unwrap_or(super::stop::TIMEOUT);
         let patience = Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX));
         if let Err(error) = self.signal(container, container.stop_signal()).await {
@@ -196,12 +202,15 @@ pub(super) fn lost() -> End {
     }
 }
 
+/// The init's end, and who told of it.
+type Heard = std::result::Result<(ExitRecord, Stream), ControlError>;
+
 /// Waits until the monitor tells of the init's end.
-async fn listen(control: Control) -> std::result::Result<ExitRecord, ControlError> {
+async fn listen(control: Control) -> Heard {
     let mut stream = Stream::new(control)?;
     loop {
         match stream.next().await? {
-            Event::Exited(record) => return Ok(record),
+            Event::Exited(record) => return Ok((record, stream)),
             Event::Dropped(reason) => return Err(ControlError::Dropped(reason)),
             _ => {}
         }

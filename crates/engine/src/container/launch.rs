@@ -81,6 +81,7 @@ impl Containers {
         // What is held for this start goes when the container has mounts of its own.
         let resolved = self.volumes().resolve(container.id(), &record.mounts, &record.asked)?;
         let snapshot = self.images().store().find_snapshot(record.snapshot)?;
+        container.await_unmounted();
         let root = snapshot.mount(Access::ReadWrite)?;
         let plan = self.plan(container, record, root.as_fd(), resolved.mounts.clone(), attachment)?;
         step("container.start.directory")?;

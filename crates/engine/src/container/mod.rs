@@ -106,6 +106,9 @@ struct Inner {
     pruning: AtomicBool,
 }
 
+/// How long an unmount of a root is waited for.
+const UNMOUNT: Duration = Duration::from_secs(10);
+
 /// What became of a call that may find nothing to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -126,6 +129,8 @@ struct Shared {
     writing: Mutex<()>,
     /// Whether a user restarts it: its end is not what it was made to be removed at.
     kept: AtomicBool,
+    /// Whether the last life's root is unmounted: until then another mount of it would see the same files twice.
+    unmounted: watch::Sender<bool>,
     /// Before the last start by the restart policy.
     delay: Mutex<Duration>,
     /// Held by whoever starts it, notes its end, renames or removes it.
@@ -276,6 +281,7 @@ impl Container {
             lobby: Lobby::default(),
             writing: Mutex::default(),
             kept: AtomicBool::new(false),
+            unmounted: watch::Sender::new(true),
             delay: Mutex::default(),
             turn: Arc::default(),
         }))
@@ -333,6 +339,22 @@ impl Container {
     /// Waits for its turn: calls that start it, note its end, rename or remove it come one after the other.
     pub async fn lock(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.0.turn).lock_owned().await
+    }
+
+    /// Waits until the root of its last life is unmounted. Blocks, on a thread of the runtime; a disk that hangs is not
+    /// waited for longer than others would.
+    pub(crate) fn await_unmounted(&self) {
+        let mut watch = self.0.unmounted.subscribe();
+        if *watch.borrow_and_update() {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let unmounted =
+                async { tokio::time::timeout(UNMOUNT, watch.wait_for(|unmounted| *unmounted)).await };
+            if runtime.block_on(unmounted).is_err() {
+                tracing::warn!(id = %self.id(), "its root is still being unmounted after {} s", UNMOUNT.as_secs());
+            }
+        }
     }
 
     /// The directory of its monitor, `None` when there is none.

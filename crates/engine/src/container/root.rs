@@ -44,6 +44,7 @@ impl Containers {
     /// The snapshot of a container that does not run, mounted.
     fn alone(&self, container: &Container, access: Access) -> Result<OwnedFd> {
         let snapshot = self.images().store().find_snapshot(container.record().snapshot)?;
+        container.await_unmounted();
         readable(container, snapshot.mount(access)?)
     }
 }

@@ -18,11 +18,15 @@ impl Containers {
         change: impl FnOnce(&mut Record) -> Result<T>,
     ) -> Result<T> {
         let writing = container.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut record = Record::clone(&container.record());
+        let before = container.record();
+        let mut record = Record::clone(&before);
         if record.state.removed {
             return Err(Error::NoSuchContainer { word: container.id().to_string() });
         }
         let changed = change(&mut record)?;
+        if record == *before && durability == Durability::Kernel {
+            return Ok(changed);
+        }
         self.db().put(Table::Containers, container.id().as_str(), &record.name, &record, durability)?;
         container.0.record.send_replace(Arc::new(record));
         drop(writing);

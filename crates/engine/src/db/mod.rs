@@ -196,13 +196,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Writes a record. Says whether another one has the name.
-fn write(
-    connection: &Connection,
-    table: Table,
-    key: &str,
-    name: &str,
-    text: &str,
-) -> rusqlite::Result<bool> {
+fn write(connection: &Connection, table: Table, key: &str, name: &str, text: &str) -> rusqlite::Result<bool> {
     // Most changes leave the name alone, and with it its index.
     let (sql, table) = match table {
         Table::Volumes => {
@@ -211,7 +205,9 @@ fn write(
             connection.prepare_cached(sql)?.execute(params![key, text])?;
             return Ok(false);
         }
-        table => (format!("UPDATE {} SET record = ?3 WHERE id = ?1 AND name = ?2", table.name()), table.name()),
+        table => {
+            (format!("UPDATE {} SET record = ?3 WHERE id = ?1 AND name = ?2", table.name()), table.name())
+        }
     };
     if connection.prepare_cached(&sql)?.execute(params![key, name, text])? > 0 {
         return Ok(false);

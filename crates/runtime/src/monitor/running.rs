@@ -44,6 +44,10 @@ pub(super) struct Parts {
     pub(super) input: Input,
     /// Master and slave of the container's terminal.
     pub(super) terminal: Option<(OwnedFd, OwnedFd)>,
+    /// The root, where it came as a mount. As long as it is held here, the init's end does not unmount it: an
+    /// overlay's unmount writes back the whole file system below it (`ovl_sync_fs` of the kernel) before anybody
+    /// hears of the end.
+    pub(super) root: Option<OwnedFd>,
 }
 
 /// The monitor of a running container.
@@ -101,6 +105,8 @@ impl Monitor {
             // Whoever asked for it finds what is left through the container's record.
             self.parts.container.cgroup.remove().ok();
         }
+        // Whoever mounts it anew waits until this process has gone.
+        drop(self.parts.root.take());
     }
 
     /// The earliest time at which something has to be done without an event.

@@ -80,6 +80,8 @@ pub(super) fn start(
     poll.add(&listener, Token::LISTENER, rustix::event::epoll::EventFlags::IN)
         .map_err(step("watch the container's socket"))?;
     let streams = (donated.roles, donated.streams);
+    let root = donated.root.as_ref().map(OwnedFd::try_clone).transpose();
+    let root = root.map_err(|error| failed("duplicate the root", &error))?;
     let made = make(&plan, io, streams, donated.root, hold, host);
     let (created, ends) = made.inspect_err(|_| unlisten(directory.as_fd()))?;
     let Created { pid, pidfd, console, cgroup, waiting } = created;
@@ -113,6 +115,7 @@ pub(super) fn start(
         outputs,
         input: Input::new(input, terminal, once),
         terminal: terminal_fds,
+        root,
     };
     Ok((Monitor::new(parts, phase), for_asker))
 }
