@@ -32,6 +32,9 @@
 //! * *Removal*: the rows first, in one transaction; then the files, renamed to `trash/` and deleted behind the
 //!   caller's back. `COMMIT` is the acknowledgement here too.
 //!
+//! A snapshot may be made and removed without waiting for the disk ([`Durability::Kernel`]): its owner, who has a row of
+//! its own for it elsewhere, makes both durable together ([`Store::sync`]), and says at its next start what is to be.
+//!
 //! So a row whose files are missing cannot come from a crash, and is treated as damage. Files without a row are
 //! what a crash leaves, whichever side it came from, and [`Store::open`] throws them away:
 //!
