@@ -29,6 +29,9 @@ need docker.io dockerd
 need openssl openssl
 need skopeo skopeo
 need umoci umoci
+# What a daemon has made in a network namespace.
+need iproute2 ip
+need nftables nft
 # A file system of a test's own.
 need e2fsprogs mkfs.ext4
 if [ "${1:-}" = --bench ]; then

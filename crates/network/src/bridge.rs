@@ -60,6 +60,8 @@ pub struct Link {
     pub name: String,
     /// What [`Bridge::owner`] was.
     pub owner: String,
+    /// The number of the bridge that it is a port of.
+    pub master: Option<u32>,
 }
 
 /// The links of the network namespace that this was opened in.
@@ -183,6 +185,7 @@ fn link(body: &[u8]) -> Option<Link> {
         index: u32::from_ne_bytes([head[4], head[5], head[6], head[7]]),
         name: list.name(IFLA_IFNAME)?.into(),
         owner: list.name(IFLA_IFALIAS).unwrap_or_default().into(),
+        master: list.number(IFLA_MASTER),
     })
 }
 

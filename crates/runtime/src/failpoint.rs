@@ -5,6 +5,8 @@
 //! and inherited by forks at their current count), `error@N` makes that step fail, and `NAME=kill`
 //! or `NAME=error` does so at the named step. With `LONGSHORE_FAILPOINT_LOG` naming a file, each
 //! step appends its name there. Without the feature all of this is nothing.
+//!
+//! A step is one of `longshore_sys::failpoint` too, which stops a process while it runs.
 
 use std::io;
 
@@ -23,6 +25,7 @@ pub fn step(name: &'static str) -> io::Result<()> {
 
     static STEPS: AtomicUsize = AtomicUsize::new(0);
 
+    longshore_sys::failpoint::step(name)?;
     let Some(plan) = wanted("LONGSHORE_FAILPOINT") else { return Ok(()) };
     let count = STEPS.fetch_add(1, Ordering::Relaxed) + 1;
     if let Some(path) = wanted("LONGSHORE_FAILPOINT_LOG") {

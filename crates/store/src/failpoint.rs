@@ -3,6 +3,8 @@
 //! With the cargo feature `failpoints`, `LONGSHORE_STORE_FAILPOINT` says what happens at the process's N-th step
 //! (from 1): `kill@N` is SIGKILL, `error@N` fails the step, `full@N` fails it and all after it with `ENOSPC`.
 //! `LONGSHORE_STORE_FAILPOINT_LOG` names a file that gets each step's name. Without the feature this is nothing.
+//!
+//! A step is one of `longshore_sys::failpoint` too, which stops a process while it runs.
 
 use std::io;
 
@@ -22,6 +24,7 @@ pub(crate) fn step(name: &'static str) -> io::Result<()> {
 
     static STEPS: AtomicUsize = AtomicUsize::new(0);
 
+    longshore_sys::failpoint::step(name)?;
     let wanted = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let Some(plan) = wanted("LONGSHORE_STORE_FAILPOINT") else { return Ok(()) };
     let count = STEPS.fetch_add(1, Ordering::Relaxed) + 1;

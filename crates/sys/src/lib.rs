@@ -14,6 +14,7 @@ pub mod entry;
 pub mod event;
 pub mod exe;
 pub mod exec;
+pub mod failpoint;
 #[cfg(feature = "isa-l")]
 pub mod inflate;
 pub mod keyring;

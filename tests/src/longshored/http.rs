@@ -88,11 +88,11 @@ impl Exchange {
 }
 
 impl Answer {
-    /// Reads one from a connection: the body too, unless it becomes a stream.
+    /// Reads its head alone: what comes then may be a stream without an end.
     ///
     /// # Errors
     /// When it is no HTTP.
-    pub fn read(from: &mut impl BufRead, method: &str) -> io::Result<Self> {
+    pub fn head(from: &mut impl BufRead) -> io::Result<Self> {
         let invalid = |line: &str| io::Error::new(io::ErrorKind::InvalidData, format!("no HTTP: {line:?}"));
         let first = line(from)?;
         let status = first.split(' ').nth(1).and_then(|status| status.parse().ok());
@@ -106,7 +106,15 @@ impl Answer {
             let (name, value) = line.split_once(':').ok_or_else(|| invalid(&line))?;
             headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
         }
-        let mut body = Vec::new();
+        Ok(Self { status, headers, body: Vec::new() })
+    }
+
+    /// Reads one from a connection: the body too, unless it becomes a stream.
+    ///
+    /// # Errors
+    /// When it is no HTTP.
+    pub fn read(from: &mut impl BufRead, method: &str) -> io::Result<Self> {
+        let Self { status, headers, mut body } = Self::head(from)?;
         let length = headers.get("content-length").and_then(|length| length.parse::<u64>().ok());
         if method == "HEAD" || status == 101 || status == 204 || status == 304 {
             // There is none.

@@ -70,7 +70,7 @@ impl Library {
         check(container)?;
         let is_running = container.record().state.phase == Phase::Running;
         // One that ends just now stands still by itself.
-        let is_paused = request.pause && is_running && self.containers().pause(container).await.is_ok();
+        let is_paused = request.pause && is_running && self.containers().stop_still(container).await.is_ok();
         // Nobody removes it, or starts it, while its files are read.
         let turn = container.lock().await;
         let (library, subject) = (self.clone(), container.clone());
@@ -81,7 +81,7 @@ impl Library {
         };
         let image = joined(tokio::task::spawn_blocking(work).await);
         drop(turn);
-        if is_paused && let Err(error) = self.containers().unpause(container).await {
+        if is_paused && let Err(error) = self.containers().let_go(container).await {
             tracing::warn!(error = error.line(), "a container that was paused for a commit does not go on");
         }
         image

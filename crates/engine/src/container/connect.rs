@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use longshore_types::container::EndpointSettings;
 
-use super::{Container, Containers, Record, Result, blocking, to_the_end};
+use super::{Container, Containers, Record, Result, blocking, create::step, to_the_end};
 use crate::{
     db::Durability,
     etc::{self, EtcInputs},
@@ -41,6 +41,7 @@ impl Containers {
             let done = blocking(move || {
                 let before = this.record();
                 let change = change(containers.networks(), &before)?;
+                step("container.rewire.row")?;
                 containers.update(&this, Durability::Disk, |record| {
                     let endpoints = record.networking.endpoints_config.get_or_insert_default();
                     match change.endpoint {

@@ -1,4 +1,5 @@
 use longshore_runtime::{
+    cgroup::CgroupError,
     launch::{ControlError, LaunchError},
     plan::PlanError,
 };
@@ -121,7 +122,7 @@ pub enum Error {
     #[error("container {id}: start")]
     Launch { id: String, source: LaunchError },
     #[error("cgroups")]
-    Cgroup(#[from] longshore_runtime::cgroup::CgroupError),
+    Cgroup(#[from] CgroupError),
     #[error("{operation} {object}")]
     Io { operation: &'static str, object: String, source: std::io::Error },
     #[error("the daemon is shutting down")]
@@ -133,6 +134,32 @@ impl From<volume::Error> for Error {
         Self::Volume(Box::new(error))
     }
 }
+
+/// What it means that a limit cannot be set: mostly that it is none.
+fn of_cgroup(error: &CgroupError) -> Kind {
+    match error {
+        CgroupError::Write { source, .. }
+            if matches!(source.raw_os_error(), Some(EINVAL | ERANGE | EBUSY | ENODEV | EOPNOTSUPP)) =>
+        {
+            Kind::InvalidInput
+        }
+        CgroupError::Value { .. }
+        | CgroupError::Unsupported { .. }
+        | CgroupError::NoController { .. }
+        | CgroupError::NoFile { .. }
+        | CgroupError::BelowUsage { .. }
+        | CgroupError::BadPath { .. }
+        | CgroupError::Escape { .. }
+        | CgroupError::DeviceHole { .. } => Kind::InvalidInput,
+        _ => Kind::Internal,
+    }
+}
+
+const EBUSY: i32 = 16;
+const ENODEV: i32 = 19;
+const EINVAL: i32 = 22;
+const ERANGE: i32 = 34;
+const EOPNOTSUPP: i32 = 95;
 
 impl Error {
     /// What it means to whoever asked.
@@ -189,8 +216,8 @@ impl Error {
             | Self::Seccomp { .. }
             | Self::Control { .. }
             | Self::Launch { .. }
-            | Self::Cgroup(_)
             | Self::Io { .. } => Kind::Internal,
+            Self::Cgroup(error) => of_cgroup(error),
         }
     }
 

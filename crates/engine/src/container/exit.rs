@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt;
 use longshore_runtime::{
     launch::{self, Connection, Control, ControlError, Event},
     wire::{Attach, ExitRecord},
@@ -44,11 +45,16 @@ impl Containers {
         let (containers, container) = (self.clone(), container.clone());
         tokio::spawn(async move {
             let since = Instant::now();
-            let (end, monitor) = containers.await_end(&container, control).await;
-            containers.ended(&container, end, since.elapsed()).await;
-            // It unmounts the root last, which can take as long as the disk likes.
-            if let Some(mut monitor) = monitor {
-                while monitor.next().await.is_ok() {}
+            let watch = async {
+                let (end, monitor) = containers.await_end(&container, control).await;
+                containers.ended(&container, end, since.elapsed()).await;
+                // It unmounts the root last, which can take as long as the disk likes.
+                if let Some(mut monitor) = monitor {
+                    while monitor.next().await.is_ok() {}
+                }
+            };
+            if std::panic::AssertUnwindSafe(watch).catch_unwind().await.is_err() {
+                tracing::error!(id = %container.id(), "whoever waited for its end panicked: the next daemon notes it");
             }
             container.0.unmounted.send_replace(true);
         });
@@ -156,7 +162,7 @@ impl Containers {
     }
 
     async fn note_end(&self, container: &Container, end: End, ran: Duration) -> Result<restart::Next> {
-        let code = end.code;
+        let (code, oom_killed) = (end.code, end.oom_killed);
         let lasted = end.at.since(container.record().state.started_at).as_secs();
         let this = (self.clone(), container.clone());
         let next = blocking(move || {
@@ -170,7 +176,7 @@ impl Containers {
                     next = restart::Next::Nothing;
                 }
                 let state = &mut record.state;
-                state.phase = Phase::Exited;
+                state.phase = if state.removing { Phase::Removing } else { Phase::Exited };
                 if let restart::Next::Start(_) = next {
                     state.phase = Phase::Restarting;
                     state.restart_count += 1;
@@ -186,6 +192,9 @@ impl Containers {
             Ok(next)
         })
         .await?;
+        if oom_killed {
+            container.publish(self.events(), "oom", []);
+        }
         let attributes = [("exitCode", code.to_string()), ("execDuration", lasted.to_string())];
         container.publish(self.events(), "die", attributes);
         Ok(next)

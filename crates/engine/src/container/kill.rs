@@ -7,12 +7,16 @@ use longshore_runtime::{
 
 use super::{
     Container, Containers, Error, Phase, Result, Verb, blocking,
+    create::step,
     state::{Refusal, Verdict},
 };
 use crate::db::Durability;
 
 pub(super) const SIGKILL: i32 = 9;
 const SIGTERM: i32 = 15;
+
+/// What a monitor is asked to do.
+type Ask = fn(&mut Control) -> std::result::Result<(), ControlError>;
 
 impl Containers {
     /// Sends a signal to a container's init; what SIGKILL does is waited for. `signal` is a number or a name,
@@ -25,6 +29,7 @@ impl Containers {
             return Err(refused(Error::NotRunning { id: container.id().to_string() }));
         }
         let stop = container.stop_signal();
+        step("container.kill.row")?;
         if signal == SIGKILL || signal == stop {
             self.change(container, Durability::Kernel, |record| {
                 record.state.stopped_by_user = true;
@@ -33,6 +38,7 @@ impl Containers {
             .await?;
         }
         let ended = container.wait(super::Condition::NotRunning);
+        step("container.kill.signal")?;
         self.signal(container, signal).await.map_err(refused)?;
         if signal == SIGKILL {
             ended.await;
@@ -57,37 +63,74 @@ impl Containers {
 
     /// Stops all processes of a container where they are.
     pub async fn pause(&self, container: &Container) -> Result<()> {
-        self.hold(container, Verb::Pause, Phase::Paused, Control::pause).await?;
+        self.hold(container, Verb::Pause, Phase::Paused, [Control::pause, Control::resume]).await?;
         container.publish(self.events(), "pause", []);
         Ok(())
     }
 
+    /// Pauses a container for a while that ends with this daemon at the latest; [`Containers::let_go`] ends it.
+    pub(crate) async fn stop_still(&self, container: &Container) -> Result<()> {
+        step("container.hold.row")?;
+        self.note_held(container, true).await?;
+        let paused = self.pause(container).await;
+        if paused.is_err() {
+            self.note_held(container, false).await?;
+        }
+        paused
+    }
+
+    /// Lets a container go on that was paused for a while.
+    pub(crate) async fn let_go(&self, container: &Container) -> Result<()> {
+        step("container.hold.end")?;
+        self.unpause(container).await
+    }
+
+    async fn note_held(&self, container: &Container, held: bool) -> Result<()> {
+        self.change(container, Durability::Kernel, move |record| {
+            record.state.held = held;
+            Ok(())
+        })
+        .await
+    }
+
     /// Lets a paused container go on.
     pub async fn unpause(&self, container: &Container) -> Result<()> {
-        self.hold(container, Verb::Unpause, Phase::Running, Control::resume).await?;
+        self.hold(container, Verb::Unpause, Phase::Running, [Control::resume, Control::pause]).await?;
         container.publish(self.events(), "unpause", []);
         Ok(())
     }
 
+    /// Has the monitor do the first, and notes it; the second undoes it.
     async fn hold(
         &self,
         container: &Container,
         verb: Verb,
         phase: Phase,
-        work: impl FnOnce(&mut Control) -> std::result::Result<(), ControlError> + Send + 'static,
+        [work, undo]: [Ask; 2],
     ) -> Result<()> {
         let turn = container.lock().await;
         container.judge(verb)?;
+        step("container.pause.ask")?;
         container.ask(work).await?;
-        let noted = self.change(container, Durability::Kernel, move |record| {
-            if record.state.phase.has_processes() {
-                record.state.phase = phase;
+        let noted = match step("container.pause.row") {
+            Ok(()) => {
+                let change = self.change(container, Durability::Kernel, move |record| {
+                    if record.state.phase.has_processes() {
+                        record.state.phase = phase;
+                        record.state.held &= phase == Phase::Paused;
+                    }
+                    Ok(())
+                });
+                change.await
             }
-            Ok(())
-        });
-        noted.await?;
+            Err(error) => Err(error),
+        };
+        if noted.is_err() {
+            // The first failure is the one to tell.
+            container.ask(undo).await.ok();
+        }
         drop(turn);
-        Ok(())
+        noted
     }
 }
 

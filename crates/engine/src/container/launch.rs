@@ -53,6 +53,7 @@ impl Filters {
 impl Containers {
     /// Starts the init of a container that has none. Blocks. When it fails nothing runs.
     pub(super) fn launch(&self, container: &Container) -> Result<Launched> {
+        step("container.start.networks")?;
         let attachment = self.attach_networks(container)?;
         let launched = self.launch_on(container, &attachment);
         if launched.is_err() {
@@ -78,6 +79,7 @@ impl Containers {
         record: &Record,
         attachment: &Attachment,
     ) -> Result<Launched> {
+        step("container.start.mounts")?;
         // What is held for this start goes when the container has mounts of its own.
         let resolved = self.volumes().resolve(container.id(), &record.mounts, &record.asked)?;
         let snapshot = self.images().store().find_snapshot(record.snapshot)?;
@@ -129,6 +131,7 @@ impl Containers {
                 tracing::warn!(id = %container.id(), error = crate::line(&error), "cannot attach a client");
             }
         }
+        step_of_launch()?;
         match launched.control.start() {
             Ok(started) => {
                 launched.started_at = started.started_at;
@@ -240,6 +243,12 @@ impl Containers {
     }
 }
 
+/// A place where tests stop the daemon: the init waits for its start.
+fn step_of_launch() -> std::result::Result<(), LaunchError> {
+    let failed = |error| LaunchError::Unexpected { what: crate::line(&error) };
+    longshore_runtime::failpoint::step("container.start.held").map_err(failed)
+}
+
 /// What Docker says when a container cannot be started, with the words that its client looks for.
 fn failure(record: &Record, error: LaunchError) -> Error {
     let LaunchError::Failed { step, cause, errno } = error else {
@@ -254,12 +263,20 @@ fn failure(record: &Record, error: LaunchError) -> Error {
         Some(EACCES | EISDIR | ENOEXEC) => 126,
         Some(ENOENT | ENOTDIR) => 127,
         _ if reason.contains("executable file not found") => 127,
-        _ => return Error::Start { reason },
+        // The machine's lack, not the caller's mistake.
+        Some(EIO | EAGAIN | ENOMEM | ENFILE | EMFILE | ENOSPC) => return Error::Start { reason },
+        _ => 128,
     };
     Error::BadCommand { reason, exit_code }
 }
 
 const ENOENT: i32 = 2;
+const EIO: i32 = 5;
+const EAGAIN: i32 = 11;
+const ENOMEM: i32 = 12;
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+const ENOSPC: i32 = 28;
 const ENOEXEC: i32 = 8;
 const EACCES: i32 = 13;
 const ENOTDIR: i32 = 20;

@@ -43,6 +43,12 @@ impl Containers {
     }
 }
 
+/// Whether a record says nothing of networks that only a container that runs has.
+pub(super) fn is_at_rest(record: &Record) -> bool {
+    let mut ends = record.networking.endpoints_config.iter().flatten().filter_map(|(_, own)| own.as_ref());
+    record.ports.is_empty() && ends.all(|own| *own == at_rest(own))
+}
+
 /// The networks of a container that does not run: as they were asked for.
 pub(super) fn rest(record: &mut Record) {
     for settings in

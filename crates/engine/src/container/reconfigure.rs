@@ -28,24 +28,42 @@ impl Containers {
         let warnings = spec::validate_update(&mut changes, self.host()?)?;
         let mut host = record.host.clone();
         merge(&mut host, &changes)?;
-        if record.state.phase.has_processes() {
-            step("container.update.limits")?;
-            self.apply_limits(container, &host.resources)?;
-        }
+        let runs = record.state.phase.has_processes();
         step("container.update.row")?;
-        let written = self.update(container, Durability::Disk, |record| {
+        self.update(container, Durability::Disk, |record| {
             record.host = host;
+            record.state.limits_due = runs;
             Ok(())
-        });
-        if let Err(error) = written {
+        })?;
+        if runs && let Err(error) = self.set_limits(container) {
             // As it was: what is shown is what holds.
-            if record.state.phase.has_processes() {
-                self.apply_limits(container, &record.host.resources).ok();
-            }
+            self.apply_limits(container, &record.host.resources).ok();
+            self.update(container, Durability::Disk, |new| {
+                new.host.clone_from(&record.host);
+                new.state.limits_due = false;
+                Ok(())
+            })?;
             return Err(error);
         }
         container.publish(self.events(), "update", []);
         Ok(warnings)
+    }
+
+    /// Gives a container that runs the limits on record. Blocks.
+    pub(super) fn set_limits(&self, container: &Container) -> Result<()> {
+        step("container.update.limits")?;
+        self.apply_limits(container, &container.record().host.resources)?;
+        let noted = step("container.update.done").and_then(|()| {
+            self.update(container, Durability::Kernel, |record| {
+                record.state.limits_due = false;
+                Ok(())
+            })
+        });
+        // They hold; the next daemon sets them once more.
+        if let Err(error) = noted {
+            tracing::warn!(id = %container.id(), error = error.line(), "cannot note that its limits are set");
+        }
+        Ok(())
     }
 
     fn apply_limits(&self, container: &Container, resources: &Resources) -> Result<()> {

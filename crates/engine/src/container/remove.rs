@@ -57,7 +57,7 @@ impl Containers {
         let has_processes = record.state.phase.has_processes();
         if has_processes {
             let this = (self.clone(), container.clone());
-            blocking(move || this.0.begin_removal(&this.1)).await?;
+            blocking(move || this.0.begin_removal(&this.1, remove)).await?;
             // Whoever notes its end wants its turn too.
             drop(turn);
             step("container.remove.kill")?;
@@ -72,7 +72,7 @@ impl Containers {
         let removed = blocking(move || {
             let (containers, container) = this;
             if !has_processes {
-                containers.begin_removal(&container)?;
+                containers.begin_removal(&container, remove)?;
             }
             containers.take_away(&container, remove)
         })
@@ -85,15 +85,27 @@ impl Containers {
     }
 
     /// Notes that it is being removed, for good: whatever happens from here on, it is gone in the end. Blocks.
-    fn begin_removal(&self, container: &Container) -> Result<()> {
+    fn begin_removal(&self, container: &Container, remove: Remove) -> Result<()> {
         step("container.remove.row")?;
         self.update(container, Durability::Disk, |record| {
-            record.state.removing = true;
+            (record.state.removing, record.state.removing_volumes) = (true, remove.volumes);
             if !record.state.phase.has_processes() {
                 record.state.phase = Phase::Removing;
             }
             Ok(())
         })
+    }
+
+    /// Goes on with a removal that an earlier daemon began.
+    pub(super) async fn go_on_removing(&self, container: &Container, remove: Remove) -> Result<()> {
+        let turn = container.lock().await;
+        let this = (self.clone(), container.clone());
+        let removed = blocking(move || this.0.take_away(&this.1, remove)).await;
+        drop(turn);
+        match removed {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.give_up(container, error).await),
+        }
     }
 
     /// A removal that failed can be tried again.

@@ -40,6 +40,11 @@ pub(super) fn next(record: &Record, code: i32, delay: Duration) -> Next {
     }
 }
 
+/// Whether a container that does not run was to be removed at its end, which has been.
+pub(super) fn is_to_go(record: &Record) -> bool {
+    record.host.auto_remove && record.state.phase == Phase::Exited && record.state.ends > 0
+}
+
 /// Whether a container that does not run starts with the daemon.
 pub(super) fn at_boot(record: &Record) -> bool {
     let state = &record.state;

@@ -1,18 +1,24 @@
 //! The daemon's start: what runs is found again, what ended meanwhile is noted, what was half done is finished.
 
-use std::{collections::HashSet, os::fd::AsFd, time::Duration};
+use std::{os::fd::AsFd, time::Duration};
 
-use longshore_runtime::launch::{self, Connection, Control};
+use longshore_runtime::launch::{self, Connection, Control, ControlError};
 use longshore_types::Timestamp;
 
 use super::{
-    Container, Containers, Error, Phase, Remove, Result, blocking,
+    Container, Containers, Error, Phase, Remove, Result, State, blocking,
     create::OWNER,
     exit::{self, End},
     remove::remove_tree,
     restart,
 };
-use crate::db::Durability;
+use crate::{
+    db::{Durability, Table},
+    spec,
+};
+
+/// How often a monitor is asked that is just ending.
+const LOOKS: usize = 5;
 
 /// What became of a container while no daemon was there.
 #[derive(Debug)]
@@ -62,7 +68,18 @@ impl Containers {
         Ok(())
     }
 
+    /// Looks what became of a container. A monitor that ends meanwhile is looked at again: then it has.
     fn look_up(&self, container: &Container) -> Result<Found> {
+        for _ in 0..LOOKS {
+            match self.look_once(container) {
+                Err(Error::Control { source: ControlError::Gone, .. }) => {}
+                other => return other,
+            }
+        }
+        self.look_once(container)
+    }
+
+    fn look_once(&self, container: &Container) -> Result<Found> {
         let state = container.record().state.clone();
         if state.phase == Phase::Removing {
             return Ok(Found::Removing);
@@ -83,6 +100,11 @@ impl Containers {
                 let status = connection.status().map_err(control)?;
                 if let Some(record) = status.exit {
                     return Ok(Found::Ended(record.into()));
+                }
+                if status.phase == longshore_runtime::wire::Phase::Created {
+                    // It waits for a start that nobody will ask for.
+                    self.clear_state(container)?;
+                    return Ok(Found::Idle);
                 }
                 exit::subscribe(&mut connection).map_err(control)?;
                 let paused = status.phase == longshore_runtime::wire::Phase::Paused;
@@ -113,15 +135,25 @@ impl Containers {
             Found::Running(control, pid, started_at, paused) => {
                 let phase = if paused { Phase::Paused } else { Phase::Running };
                 let state = container.record().state.clone();
-                if (state.phase, state.pid) != (phase, pid) {
+                if (state.phase, state.pid) != (phase, pid) || state.stopped_by_user {
                     self.change(container, Durability::Kernel, move |record| {
+                        if !record.state.phase.has_processes() {
+                            record.state.begin(started_at);
+                            record.health = super::Health::at_start(record);
+                        }
                         let state = &mut record.state;
-                        (state.phase, state.pid, state.started_at) = (phase, pid, started_at);
+                        (state.phase, state.pid) = (phase, pid);
+                        // Whoever was to stop it has not come to it.
+                        state.stopped_by_user = false;
                         Ok(())
                     })
                     .await?;
+                    self.volumes().hold(container.id(), &container.record().mounts, true);
                 }
                 self.supervise(container, *control);
+                if let Err(error) = self.finish(container, &state).await {
+                    tracing::error!(id = %container.id(), error = error.line(), "cannot end what was begun with it");
+                }
                 if state.removing {
                     self.finish_removal(container);
                 }
@@ -150,9 +182,12 @@ impl Containers {
             }
             Found::Removing => self.finish_removal(container),
             Found::Idle => {
+                self.clear_start(container).await?;
                 let state = &container.record().state;
                 if state.phase == Phase::Restarting {
                     self.restart_after(container, Duration::ZERO);
+                } else if restart::is_to_go(&container.record()) {
+                    self.finish_removal(container);
                 } else if restart::at_boot(&container.record()) {
                     return Ok(true);
                 }
@@ -161,18 +196,52 @@ impl Containers {
         Ok(false)
     }
 
+    /// Ends what an earlier daemon had begun with a container that runs.
+    async fn finish(&self, container: &Container, state: &State) -> Result<()> {
+        if state.held && state.phase.has_processes() {
+            match self.let_go(container).await {
+                Ok(()) | Err(Error::NotPaused { .. } | Error::NotRunning { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if state.limits_due {
+            let this = (self.clone(), container.clone());
+            blocking(move || this.0.set_limits(&this.1)).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes away what a start made that did not come to its end.
+    async fn clear_start(&self, container: &Container) -> Result<()> {
+        let record = container.record();
+        let is_at_rest = super::network::is_at_rest(&record);
+        if is_at_rest && record.host.ipc_mode != "shareable" {
+            return Ok(());
+        }
+        let (containers, container) = (self.clone(), container.clone());
+        blocking(move || {
+            spec::shm::unmount(container.data_dir())?;
+            if is_at_rest {
+                return Ok(());
+            }
+            containers.update(&container, Durability::Kernel, |record| {
+                super::network::rest(record);
+                Ok(())
+            })
+        })
+        .await
+    }
+
     fn finish_removal(&self, container: &Container) {
         let (containers, container) = (self.clone(), container.clone());
         tokio::spawn(async move {
-            let reset = containers.change(&container, Durability::Kernel, |record| {
-                if record.state.phase == Phase::Removing {
-                    record.state.phase = Phase::Dead;
-                }
-                Ok(())
-            });
-            let removed = match reset.await {
-                Ok(()) => containers.remove(&container, Remove { force: true, volumes: true }).await,
-                Err(error) => Err(error),
+            let state = container.record().state.clone();
+            // One that goes though nobody asked, at its end or because it never came to be, goes with all it has.
+            let remove = Remove { force: true, volumes: state.removing_volumes || !state.removing };
+            let removed = if state.phase == Phase::Removing {
+                containers.go_on_removing(&container, remove).await
+            } else {
+                containers.remove(&container, remove).await
             };
             if let Err(error) = removed {
                 tracing::error!(id = %container.id(), error = error.line(), "cannot finish its removal");
@@ -182,7 +251,8 @@ impl Containers {
 
     /// Removes what belongs to no container: of creations and removals that did not come to their ends.
     fn sweep(&self) -> Result<()> {
-        let known: HashSet<String> = self.all().iter().map(|container| container.id().to_string()).collect();
+        // What belongs to a container whose record cannot be read is kept for whoever can.
+        let known = self.db().keys(Table::Containers)?;
         let store = self.images().store();
         for entry in store.snapshots()? {
             if let Some(id) = entry.owner.strip_prefix(OWNER)
@@ -200,6 +270,6 @@ impl Containers {
                 }
             }
         }
-        Ok(())
+        Ok(self.volumes().sweep(&known)?)
     }
 }

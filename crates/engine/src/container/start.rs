@@ -63,11 +63,8 @@ impl Containers {
         let noted = self.update(container, Durability::Kernel, |record| {
             record.health = super::Health::at_start(record);
             let state = &mut record.state;
-            state.phase = Phase::Running;
+            state.begin(super::exit::time(launched.started_at));
             state.pid = launched.pid;
-            state.started_at = super::exit::time(launched.started_at);
-            (state.exit_code, state.oom_killed, state.stopped_by_user) = (0, false, false);
-            state.error.clear();
             if by_user {
                 state.restart_count = 0;
             }

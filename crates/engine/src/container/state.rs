@@ -25,11 +25,25 @@ pub struct State {
     pub stopped_by_user: bool,
     /// Whether its removal has begun.
     pub removing: bool,
+    /// Whether that takes the volumes too that nobody named.
+    #[serde(skip_serializing_if = "is_false")]
+    pub removing_volumes: bool,
+    /// Whether it is paused for a commit alone: a daemon that finds it so lets it go on.
+    #[serde(skip_serializing_if = "is_false")]
+    pub held: bool,
+    /// Whether its limits may be others than those on record: a daemon that finds it so sets them.
+    #[serde(skip_serializing_if = "is_false")]
+    pub limits_due: bool,
     /// How often it has ended, in all.
     pub ends: u64,
     /// Whether it was removed: what is left is what somebody still holds of it.
     #[serde(skip)]
     pub removed: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// What a container does.
@@ -82,6 +96,15 @@ pub enum Refusal {
     Restarting,
     Removing,
     Runs,
+}
+
+impl State {
+    /// Says that it runs since then.
+    pub(super) fn begin(&mut self, at: Timestamp) {
+        (self.phase, self.started_at) = (Phase::Running, at);
+        (self.exit_code, self.oom_killed, self.stopped_by_user) = (0, false, false);
+        self.error.clear();
+    }
 }
 
 impl Phase {

@@ -65,6 +65,7 @@ impl Target {
     /// What was unpacked before an error stays. Programs and libraries of the container are not used for anything.
     pub fn unpack(&self, root: BorrowedFd<'_>, unpack: &Unpack<'_>, archive: impl Read) -> Result<()> {
         self.check_writable(root, unpack.root_read_only)?;
+        longshore_runtime::failpoint::step("copy.into.unpack").map_err(Error::Input)?;
         let owner = unpack.owner.filter(|user| !user.is_empty());
         let owner = owner.map(|user| owner::find(root, user)).transpose()?;
         let limits = Limits::default();

@@ -6,6 +6,7 @@
 //! only handed to the kernel, which survives the daemon's end but not the machine's.
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -121,6 +122,15 @@ impl Db {
                 Ok(serde_json::from_str(&text).map_err(|source| DbError::Record { table: name, key, source }))
             })
             .collect()
+        })
+    }
+
+    /// The keys of all records of a kind, of those too that cannot be read.
+    pub fn keys(&self, table: Table) -> Result<HashSet<String>, DbError> {
+        self.with(|connection| {
+            let sql = format!("SELECT {} FROM {}", table.key(), table.name());
+            let mut statement = connection.prepare_cached(&sql)?;
+            statement.query_map([], |row| row.get(0))?.collect()
         })
     }
 

@@ -51,7 +51,9 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::NoSuchExec { .. } => Kind::NotFound,
-            Self::NoCommand | Self::Start { .. } | Self::NoTerminal { .. } => Kind::InvalidInput,
+            Self::NoCommand | Self::Keys { .. } | Self::Start { .. } | Self::NoTerminal { .. } => {
+                Kind::InvalidInput
+            }
             Self::NotRunning { .. }
             | Self::Ended { .. }
             | Self::Paused { .. }
@@ -62,7 +64,7 @@ impl Error {
             Self::User(error) => error.kind(),
             Self::Plan { source } => source.kind(),
             Self::Container(error) => error.kind(),
-            Self::Keys { .. } | Self::Control { .. } | Self::Io { .. } | Self::Task { .. } => Kind::Internal,
+            Self::Control { .. } | Self::Io { .. } | Self::Task { .. } => Kind::Internal,
         }
     }
 

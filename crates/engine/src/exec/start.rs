@@ -146,10 +146,12 @@ impl Execs {
         let (donated, pipes) = pipes(exec, how.detached)?;
         let fds: Vec<_> = donated.iter().map(|(role, fd)| (*role, fd.as_fd())).collect();
         let mut control = exec.container.control()?;
+        step("exec.start.launch", &exec.id)?;
         let started = control.exec(&exec.id, &plan, prepared.filter(), false, &fds);
         let started = started.map_err(|error| {
             Error::refused(exec.container.id().as_str(), &exec.id, &exec.config.command[0], error)
         })?;
+        step("exec.start.launched", &exec.id)?;
         Ok(Launched { pid: started.pid, control, console: started.console, pipes })
     }
 
@@ -192,6 +194,12 @@ impl Prepared {
     fn filter(&self) -> Option<&Filter> {
         self.filter.as_ref().as_ref().filter(|_| !self.privileged)
     }
+}
+
+/// A place where tests stop the daemon.
+fn step(name: &'static str, id: &str) -> Result<(), Error> {
+    let failed = |source| Error::Io { id: id.into(), operation: "take a step", source };
+    longshore_runtime::failpoint::step(name).map_err(failed)
 }
 
 fn all_capabilities() -> Capabilities {

@@ -45,14 +45,11 @@ impl Error {
             | Self::Mode { .. }
             | Self::BufferWithoutMode
             | Self::Buffer { .. }
+            | Self::Value { .. }
             | Self::NoStream => Kind::InvalidInput,
             Self::Removed => Kind::Conflict,
             Self::NotReadable | Self::NotServed { .. } => Kind::Unsupported,
-            Self::Value { .. }
-            | Self::Open { .. }
-            | Self::Read { .. }
-            | Self::Watch { .. }
-            | Self::Task { .. } => Kind::Internal,
+            Self::Open { .. } | Self::Read { .. } | Self::Watch { .. } | Self::Task { .. } => Kind::Internal,
         }
     }
 }

@@ -15,7 +15,7 @@ use longshore_types::container::{EndpointSettings, NetworkingConfig};
 
 use super::{
     Attachment, BRIDGE, Endpoint, Error, HOST, NONE, Network, NetworkNamespace, Networks, Result, Sandbox,
-    bridge::Options, create::of_mode, port, random_id,
+    bridge::Options, create::of_mode, port, random_id, step,
 };
 use crate::container::Record;
 
@@ -199,12 +199,14 @@ impl Networks {
             }
             let (namespace, mut inside) = Namespace::create()?;
             for interface in endpoints.iter().filter_map(|(_, endpoint)| endpoint.interface.as_ref()) {
+                step("network.attach.plug")?;
                 interface.plug(&self.0.links, &namespace, &mut inside)?;
             }
             let way_out = way_out(&endpoints);
             if let Some(gateway) = way_out.and_then(|endpoint| endpoint.gateway) {
                 inside.set_default_route(gateway)?;
             }
+            step("network.attach.bind")?;
             namespace.bind(&path)?;
             if self.has_names(&endpoints) && self.serve_names(id, &namespace)? {
                 attachment.nameservers = vec![longshore_network::dns::ADDRESS.into()];
@@ -264,6 +266,7 @@ impl Networks {
             source,
         };
         let taken = port::take(&self.0.ports, &wanted, interface.address).map_err(fail)?;
+        step("network.attach.publish")?;
         if let Some(rules) = self.rules() {
             rules.publish(&taken.published).map_err(fail)?;
         }
@@ -368,6 +371,11 @@ impl Network {
     }
 }
 
+/// The name of an end's interface on the host.
+pub(super) fn host_name(settings: &EndpointSettings) -> String {
+    format!("veth{}", settings.endpoint_id.get(..8).unwrap_or_default())
+}
+
 /// The interface of an end. Its name on the host follows from the end's ID.
 pub(super) fn interface(
     settings: &EndpointSettings,
@@ -376,7 +384,7 @@ pub(super) fn interface(
 ) -> Interface {
     Interface {
         name: name.into(),
-        host_name: format!("veth{}", settings.endpoint_id.get(..8).unwrap_or_default()),
+        host_name: host_name(settings),
         bridge: options.bridge.clone(),
         mac,
         address,

@@ -8,7 +8,7 @@ use super::{
     BRIDGE, Endpoint, Error, HOST, NONE, Networks, Result,
     attach::{at_rest, way_out},
     create::of_mode,
-    port,
+    port, step,
 };
 use crate::container::Record;
 
@@ -54,13 +54,14 @@ impl Networks {
         }
         self.bring_up(&network.id)?;
         let endpoint = self.allocate_more(container, &network.id, settings)?;
-        let plugged = self.plug_in(container, &endpoint);
+        let plugged = step("network.connect.plug").and_then(|()| self.plug_in(container, &endpoint));
         if let Err(error) = plugged {
             // The first failure is the one to tell.
             self.unplug(container.id.as_str(), &network.id).ok();
             return Err(error);
         }
         self.state().announce(container.id.as_str());
+        step("network.connect.route")?;
         let ports = self.lead_out(container)?;
         self.publish("connect", &network, [("container", container.id.to_string())]);
         Ok(Change { network: network.name, id: network.id, endpoint: Some(endpoint.settings), ports })
@@ -77,6 +78,7 @@ impl Networks {
             return Err(not());
         }
         let mut ports = None;
+        step("network.disconnect.unplug")?;
         if container.state.phase.has_processes() && self.unplug(container.id.as_str(), &network.id)? {
             ports = self.lead_out(container)?;
             self.publish("disconnect", &network, [("container", container.id.to_string())]);

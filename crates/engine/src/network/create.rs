@@ -8,7 +8,7 @@ use longshore_types::{
 use serde::Deserialize;
 
 use super::{
-    BRIDGE, Error, HOST, NONE, Networks, Result, bridge::Options, is_predefined, open::first, random_id,
+    BRIDGE, Error, HOST, NONE, Networks, Result, bridge::Options, is_predefined, open::first, random_id, step,
 };
 use crate::{
     db::{Durability, Table},
@@ -58,13 +58,14 @@ impl Networks {
                 return Err(Error::BridgeTaken { name: options.bridge, network: other.name });
             }
         }
+        step("network.create.row")?;
         self.keep(record.clone()).map_err(|error| match error {
             Error::Db(crate::db::DbError::NameTaken { .. }) => Error::Exists { name: record.name.clone() },
             error => error,
         })?;
         if record.driver == "bridge"
             && !record.config_only
-            && let Err(error) = self.bring_up(&record.id)
+            && let Err(error) = step("network.create.bridge").and_then(|()| self.bring_up(&record.id))
         {
             // The first failure is the one to tell.
             self.take_down(&record).ok();

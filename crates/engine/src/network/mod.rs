@@ -17,6 +17,7 @@ mod create;
 mod dns;
 mod error;
 mod find;
+mod heal;
 mod open;
 mod port;
 mod remove;
@@ -270,6 +271,12 @@ impl Endpoint {
     fn addresses(&self) -> Vec<IpAddr> {
         self.interface.iter().map(|interface| IpAddr::V4(interface.address)).collect()
     }
+}
+
+/// A place where tests stop the daemon.
+fn step(name: &'static str) -> Result<()> {
+    let failed = |source| Error::Io { operation: "take the step", object: name.into(), source };
+    longshore_runtime::failpoint::step(name).map_err(failed)
 }
 
 /// 64 random hexadecimal digits.

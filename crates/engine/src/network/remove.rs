@@ -1,4 +1,4 @@
-use super::{Error, Networks, Record, Result, is_predefined};
+use super::{Error, Networks, Record, Result, is_predefined, step};
 use crate::db::{Durability, Table};
 
 impl Networks {
@@ -36,11 +36,23 @@ impl Networks {
             return Err(Error::NoSuchNetwork { word: record.name.clone() });
         };
         drop(state);
-        let removed = self.take_bridge(record).and_then(|()| {
-            Ok(self.0.db.delete(Table::Networks, &record.id, Durability::Disk).map(|_| ())?)
+        // A bridge without a row is swept away by the next start.
+        let forgotten = step("network.remove.row")
+            .and_then(|()| Ok(self.0.db.delete(Table::Networks, &record.id, Durability::Disk)?));
+        let removed = forgotten.and_then(|_| {
+            let taken = step("network.remove.bridge").and_then(|()| self.take_bridge(record));
+            if taken.is_err() {
+                // The first failure is the one to tell.
+                self.0.db.put(Table::Networks, &record.id, &record.name, record, Durability::Disk).ok();
+            }
+            taken
         });
         if let Err(error) = removed {
             self.state().networks.insert(record.id.clone(), network);
+            if record.driver == "bridge" && !record.config_only {
+                // The first failure is the one to tell.
+                self.bring_up(&record.id).ok();
+            }
             return Err(error);
         }
         self.publish("destroy", record, []);

@@ -23,8 +23,9 @@ impl Networks {
     /// Takes up the networks of the containers that run, and sweeps away what belongs to none. What goes wrong with
     /// one container is told, and the others go on. Blocks.
     pub fn restore(&self, running: &[Arc<Record>]) -> Result<()> {
+        let there = self.sweep_ports(running)?;
         for record in running {
-            if let Err(error) = self.adopt(record) {
+            if let Err(error) = self.adopt(record, &there) {
                 tracing::error!(container = %record.id, error = crate::line(&error), "cannot take up its networks");
             }
         }
@@ -39,7 +40,7 @@ impl Networks {
     }
 
     /// Notes what a running container has.
-    fn adopt(&self, record: &Record) -> Result<()> {
+    fn adopt(&self, record: &Record, there: &BTreeSet<String>) -> Result<()> {
         let mut endpoints = BTreeMap::new();
         let configured = record.networking.endpoints_config.iter().flatten();
         for (word, settings) in configured.filter_map(|(word, settings)| Some((word, settings.as_ref()?))) {
@@ -61,6 +62,11 @@ impl Networks {
                 let guess = names.get(index).cloned();
                 interface.name = guess.unwrap_or_else(|| format!("eth{index}"));
             }
+        }
+        if let Some(namespace) = &namespace
+            && let Err(error) = self.plug_again(namespace, &mut endpoints, there)
+        {
+            tracing::error!(container = %record.id, error = crate::line(&error), "cannot plug it in again");
         }
         let mut published = Vec::new();
         for interface in endpoints.values().filter_map(|endpoint| endpoint.interface.as_ref()) {

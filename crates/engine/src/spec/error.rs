@@ -50,7 +50,6 @@ impl Error {
         match self {
             Self::User(error) => error.kind(),
             Self::NotJoined { .. } => Kind::Conflict,
-            Self::Device(DeviceError::Request { .. }) => Kind::Internal,
             Self::Invalid(Invalid::StorageOpt { .. }) => Kind::Unsupported,
             _ => Kind::InvalidInput,
         }

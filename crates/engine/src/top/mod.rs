@@ -56,6 +56,8 @@ impl Error {
             Self::RenamedPid { .. } | Self::Failed { .. } | Self::NoPid | Self::BadPid { .. } => {
                 Kind::InvalidInput
             }
+            // A zero byte in an argument.
+            Self::Start(error) if error.kind() == std::io::ErrorKind::InvalidInput => Kind::InvalidInput,
             Self::Cgroup { .. } | Self::Start(_) => Kind::Internal,
         }
     }

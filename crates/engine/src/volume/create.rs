@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use longshore_types::Timestamp;
 use rustix::fs::{CWD, Mode};
 
-use super::{ANONYMOUS, Entry, Error, LOCAL, Result, Volume, Volumes, driver, io, private};
+use super::{ANONYMOUS, Entry, Error, LOCAL, Result, Volume, Volumes, driver, io, private, step};
 use crate::db::{Durability, Table};
 
 /// A volume to be made.
@@ -38,10 +38,15 @@ impl Volumes {
         let mut table = self.table();
         if let Some(entry) = table.iter_mut().find(|entry| entry.volume.name == name) {
             entry.users.extend(user.map(str::to_owned));
+            // It is somebody else's too, and stays whatever becomes of the container that it was made with.
+            if entry.volume.made_for.as_deref() != user && entry.volume.made_for.take().is_some() {
+                self.0.db.put(Table::Volumes, &name, &name, &entry.volume, Durability::Kernel)?;
+            }
             return Ok(entry.volume.clone());
         }
         check_name(&name)?;
         driver::check(&name, &options)?;
+        step("volume.create.directory")?;
         private(&self.0.root.join(&name))?;
         let data = self.path(&name);
         let mode = Mode::from_raw_mode(0o755);
@@ -53,8 +58,18 @@ impl Volumes {
             Err(rustix::io::Errno::EXIST) => {}
             Err(errno) => return Err(io("make", &data)(errno)),
         }
-        let volume = Volume { name, created: Timestamp::now(), labels, options };
-        self.0.db.put(Table::Volumes, &volume.name, &volume.name, &volume, Durability::Disk)?;
+        let made_for = user.map(str::to_owned);
+        let volume = Volume { name, created: Timestamp::now(), labels, options, made_for };
+        let kept = step("volume.create.row").and_then(|()| {
+            Ok(self.0.db.put(Table::Volumes, &volume.name, &volume.name, &volume, Durability::Disk)?)
+        });
+        if let Err(error) = kept {
+            // One with files in it was somebody's before.
+            if std::fs::remove_dir(&data).is_ok() {
+                std::fs::remove_dir(self.0.root.join(&volume.name)).ok();
+            }
+            return Err(error);
+        }
         let users = user.map(str::to_owned).into_iter().collect();
         table.push(Entry { volume: volume.clone(), users, running: BTreeSet::new() });
         drop(table);

@@ -68,6 +68,10 @@ pub struct Volume {
     /// What the driver was told: `type`, `device`, `o`.
     #[serde(default)]
     pub options: BTreeMap<String, String>,
+    /// The container that it was made with, until that lets it go: if there is none with this ID, there never was,
+    /// and the volume goes too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_for: Option<String>,
 }
 
 /// All volumes.
@@ -172,6 +176,11 @@ impl Volume {
     fn needs_mount(&self) -> bool {
         self.options.contains_key("device") || self.options.contains_key("type")
     }
+}
+
+/// A place where tests stop the daemon.
+fn step(name: &'static str) -> Result<()> {
+    longshore_runtime::failpoint::step(name).map_err(io("take the step", Path::new(name)))
 }
 
 /// Makes a directory for root alone.

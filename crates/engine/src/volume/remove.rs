@@ -1,8 +1,10 @@
 //! Taking volumes away, and letting them go.
 
+use std::collections::HashSet;
+
 use longshore_types::{ContainerId, container::MountPoint};
 
-use super::{Error, LOCAL, Result, Volumes, driver, io, private};
+use super::{Entry, Error, LOCAL, Result, Volumes, driver, io, private, step};
 use crate::db::{Durability, Table};
 
 /// Where directories are that belong to no volume any more.
@@ -28,6 +30,11 @@ impl Volumes {
             let Some(entry) = table.iter_mut().find(|entry| entry.volume.name == *name) else { continue };
             entry.users.remove(id.as_str());
             entry.running.remove(id.as_str());
+            if entry.volume.made_for.as_deref() == Some(id.as_str()) {
+                entry.volume.made_for = None;
+                step("volume.release.row")?;
+                self.0.db.put(Table::Volumes, name, name, &entry.volume, Durability::Kernel)?;
+            }
             let goes = anonymous && entry.users.is_empty() && entry.volume.is_anonymous();
             drop(table);
             if goes {
@@ -69,6 +76,7 @@ impl Volumes {
         if entry.volume.needs_mount() {
             driver::unmount(&data)?;
         }
+        step("volume.remove.directory")?;
         // The name is free at once; what was behind it goes afterwards.
         let from = self.0.root.join(name);
         let removed = self.0.root.join(REMOVED);
@@ -80,12 +88,36 @@ impl Volumes {
             }
             _ => {}
         }
-        self.0.db.delete(Table::Volumes, name, Durability::Disk)?;
+        let forgotten = step("volume.remove.row")
+            .and_then(|()| Ok(self.0.db.delete(Table::Volumes, name, Durability::Disk)?));
+        if let Err(error) = forgotten {
+            // The first failure is the one to tell.
+            std::fs::rename(&to, &from).ok();
+            return Err(error);
+        }
         table.remove(place);
         drop(table);
-        clear(&to)?;
+        // It is gone for everybody; the next start tries again with what is left.
+        if let Err(error) = step("volume.remove.clear").and_then(|()| clear(&to)) {
+            tracing::warn!(volume = name, error = crate::line(&error), "cannot delete a volume's files");
+        }
         self.publish("destroy", name, &[("driver", LOCAL)]);
         Ok(())
+    }
+
+    /// Takes away what was made for containers that never came to be, and what is mounted for starts that did not.
+    /// `known` are the containers that there are. Blocks.
+    pub fn sweep(&self, known: &HashSet<String>) -> Result<()> {
+        let table = self.table();
+        let is_left = |entry: &&Entry| {
+            entry.volume.made_for.as_ref().is_some_and(|id| !known.contains(id)) && entry.users.is_empty()
+        };
+        let left: Vec<String> = table.iter().filter(is_left).map(|entry| entry.volume.name.clone()).collect();
+        for entry in table.iter().filter(|entry| entry.running.is_empty() && entry.volume.needs_mount()) {
+            driver::unmount(&self.path(&entry.volume.name))?;
+        }
+        drop(table);
+        left.iter().try_for_each(|name| self.take(name, None))
     }
 
     /// Ends removals that were begun, and takes away what belongs to nobody.

@@ -23,7 +23,11 @@ pub(crate) struct Bed {
 
 impl Bed {
     pub(crate) fn new() -> Self {
-        let mut daemon = Longshored::prepare(&[]);
+        Self::of(Longshored::prepare(&[]))
+    }
+
+    /// One with a daemon that has not been started.
+    pub(crate) fn of(mut daemon: Longshored) -> Self {
         import(&daemon);
         daemon.start_again();
         Self { daemon }
