@@ -2,6 +2,8 @@
 //!
 //! Sources, strongest first: containerd's `hosts.toml` for the registry, Docker's `registry-mirrors` for Docker Hub.
 
+use std::time::Duration;
+
 use url::Url;
 
 use crate::config::{
@@ -26,6 +28,8 @@ pub(crate) struct Place {
     pub(crate) tls: Tls,
     /// Sent to this host alone.
     pub(crate) headers: Vec<(String, crate::Secret)>,
+    /// How long a connection to it may take to be made, where that was said.
+    pub(crate) dial: Option<Duration>,
     /// The registry whose images a mirror is asked for, where it wants to be told.
     pub(crate) namespace: Option<String>,
     /// The registry of the name itself, and not a mirror of it.
@@ -54,6 +58,7 @@ pub(crate) fn places(config: &Config, domain: &str) -> Result<Vec<Place>, Config
                 capabilities: Capabilities::MIRROR,
                 tls: Tls::default(),
                 headers: Vec::new(),
+                dial: None,
             };
             found.push(place(entry, domain, config)?);
         }
@@ -77,7 +82,8 @@ pub(crate) fn itself(domain: &str, config: &Config) -> Result<Place, ConfigError
     if base.port() == Some(0) || base.host_str().is_none_or(str::is_empty) {
         return Err(bad());
     }
-    let entry = HostEntry { base, capabilities: Capabilities::ALL, tls: Tls::default(), headers: Vec::new() };
+    let (capabilities, tls) = (Capabilities::ALL, Tls::default());
+    let entry = HostEntry { base, capabilities, tls, headers: Vec::new(), dial: None };
     let mut place = place(entry, domain, config)?;
     place.scheme_is_given = false;
     if domain != HUB {
@@ -90,13 +96,13 @@ pub(crate) fn itself(domain: &str, config: &Config) -> Result<Place, ConfigError
 }
 
 fn place(entry: HostEntry, domain: &str, config: &Config) -> Result<Place, ConfigError> {
-    let HostEntry { base, capabilities, mut tls, headers } = entry;
+    let HostEntry { base, capabilities, mut tls, headers, dial } = entry;
     let host = host_of(&base);
     certs::add(&mut tls, &config.certs_dirs, &host)?;
     let own = host == domain || (domain == HUB && host == HUB_HOST);
     let headers = headers.into_iter().map(|(name, value)| (name, crate::Secret::new(value))).collect();
     let scheme_is_given = base.scheme() == "http" || tls.skip_verify;
-    Ok(Place { base, host, capabilities, tls, headers, namespace: None, own, scheme_is_given })
+    Ok(Place { base, host, capabilities, tls, headers, dial, namespace: None, own, scheme_is_given })
 }
 
 /// Host and, unless it is the scheme's own, port of a URL.

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     error::Error as _,
+    io,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -36,6 +37,8 @@ pub(crate) struct Trust {
     pub(crate) reach: Reach,
     /// A name that was judged by its addresses, and must keep them.
     pub(crate) pinned: Option<(String, Vec<SocketAddr>)>,
+    /// How long a connection may take to be made, where the host has its own limit.
+    pub(crate) dial: Option<Duration>,
 }
 
 /// The HTTP clients made so far.
@@ -76,7 +79,7 @@ impl Connections {
             .retry(reqwest::retry::never())
             .referer(false)
             .user_agent(&self.user_agent)
-            .connect_timeout(self.connect)
+            .connect_timeout(trust.dial.unwrap_or(self.connect))
             .tcp_nodelay(true)
             .pool_idle_timeout(IDLE)
             .http2_initial_stream_window_size(STREAM_WINDOW)
@@ -111,11 +114,32 @@ pub(crate) fn failure(host: &str, error: reqwest::Error) -> Error {
         deepest = inner.to_string();
         source = inner.source();
     }
-    let message = shown(&deepest);
-    if error.is_timeout() && error.is_connect() {
-        return Error::Unreachable { host, message: "no connection in time".to_owned() };
+    if error.is_connect() {
+        return Error::Unreachable { host, message: unreachable(&error, &deepest) };
     }
-    if error.is_connect() { Error::Unreachable { host, message } } else { Error::Broken { host, message } }
+    Error::Broken { host, message: shown(&deepest) }
+}
+
+/// Why there is no connection, and what to try.
+fn unreachable(error: &reqwest::Error, deepest: &str) -> String {
+    let mut kind = None;
+    let mut source = error.source();
+    while let Some(inner) = source {
+        kind = inner.downcast_ref::<io::Error>().map(io::Error::kind).or(kind);
+        source = inner.source();
+    }
+    match kind {
+        _ if error.is_timeout() => {
+            "no connection in time; check the network, or whether it needs a proxy".into()
+        }
+        Some(io::ErrorKind::ConnectionRefused) => {
+            "connection refused; check the port, and whether the registry runs".into()
+        }
+        Some(io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable) => {
+            "no route to host; check the network, or whether it needs a proxy".into()
+        }
+        _ => shown(deepest),
+    }
 }
 
 /// The error of TLS that an I/O error carries, however deep: an I/O error is not the source of its own content.

@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use http::HeaderMap;
@@ -64,7 +65,8 @@ impl Endpoint {
         let base = self.place.base.clone();
         let host = base.host_str().unwrap_or_default().to_owned();
         let port = base.port_or_known_default().unwrap_or(443);
-        let mut trust = Trust { tls: self.place.tls.clone(), reach: Reach::Named, pinned: None };
+        let mut trust =
+            Trust { tls: self.place.tls.clone(), reach: Reach::Named, pinned: None, dial: self.place.dial };
         let mut verdict = shared.insecure.judge(&host, port);
         if verdict == Verdict::ByAddress {
             verdict = Verdict::Secure;
@@ -104,7 +106,7 @@ impl Endpoint {
     async fn ping(&self, shared: &Shared, base: &Url, http: &reqwest::Client) -> Result<(), Error> {
         let host = &self.place.host;
         let request = http.get(base.clone()).headers(self.headers()).send();
-        let limit = shared.config.patience.connect + shared.stall();
+        let limit = self.dial(shared) + shared.stall();
         let reply = tokio::time::timeout(limit, request).await;
         let reply = reply.map_err(|_| Error::Stalled { host: host.clone(), seconds: limit.as_secs() })?;
         let response = reply.map_err(|error| failure(host, error))?;
@@ -112,6 +114,11 @@ impl Endpoint {
             self.learn(challenge);
         }
         Ok(())
+    }
+
+    /// How long a connection to it may take to be made.
+    pub(crate) fn dial(&self, shared: &Shared) -> Duration {
+        self.place.dial.unwrap_or(shared.config.patience.connect)
     }
 
     /// The headers that the user's settings have for this host.

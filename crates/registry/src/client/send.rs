@@ -283,7 +283,7 @@ impl<'a> Link<'a> {
         let request = self.request(&call.method, url, call.headers.clone(), proof)?;
         let request =
             if call.body.is_empty() { request } else { request.body(Body::from(call.body.clone())) };
-        let limit = self.shared.config.patience.connect + self.stall();
+        let limit = self.endpoint.dial(self.shared) + self.stall();
         let host = self.name_of(url);
         let reply = timeout(limit, request.send()).await;
         let reply = reply.map_err(|_| Error::Stalled { host: host.clone(), seconds: limit.as_secs() })?;

@@ -95,7 +95,7 @@ impl Shared {
         certs::add(&mut tls, &self.config.certs_dirs, &host_of(url))?;
         let port = url.port_or_known_default().unwrap_or(443);
         tls.skip_verify = self.insecure.judge(url.host_str().unwrap_or_default(), port) == Verdict::Insecure;
-        self.connections.get(&Trust { tls, reach, pinned: None })
+        self.connections.get(&Trust { tls, reach, pinned: None, dial: None })
     }
 
     /// Whom a redirect of `registry` may lead to.

@@ -4,8 +4,10 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use longshore_types::time::parse_duration;
 use serde::Deserialize;
 use toml::Spanned;
 use url::Url;
@@ -43,6 +45,8 @@ pub(crate) struct HostEntry {
     pub(crate) tls: Tls,
     /// Sent with every request to this host; may hold secrets.
     pub(crate) headers: Vec<(String, String)>,
+    /// How long a connection may take to be made, where the file says so.
+    pub(crate) dial: Option<Duration>,
 }
 
 /// A file, read: mirrors in their order, then the registry itself if the file names it.
@@ -72,6 +76,7 @@ struct RawHost {
     override_path: bool,
     #[serde(default)]
     header: BTreeMap<String, OneOrMany>,
+    dial_timeout: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -162,11 +167,19 @@ fn entry(address: &str, raw: &RawHost, dir: &Path) -> Result<HostEntry, String> 
     let headers = raw.header.iter().flat_map(|(name, values)| {
         values.list().iter().map(|value| (name.to_ascii_lowercase(), value.clone()))
     });
+    let dial = raw.dial_timeout.as_deref().map(|text| {
+        let nanos =
+            parse_duration(text).and_then(|nanos| u64::try_from(nanos).ok()).filter(|nanos| *nanos > 0);
+        nanos
+            .map(Duration::from_nanos)
+            .ok_or_else(|| format!("dial_timeout {text:?} of {address:?} is no duration, as in \"5s\""))
+    });
     Ok(HostEntry {
         base,
         capabilities,
         tls: Tls { authorities, identity, skip_verify: raw.skip_verify },
         headers: headers.collect(),
+        dial: dial.transpose()?,
     })
 }
 
@@ -225,6 +238,7 @@ ca = "/etc/own.crt"
   capabilities = ["pull"]
   skip_verify = true
   override_path = true
+  dial_timeout = "1m30s"
 "#;
 
     #[test]
@@ -239,6 +253,7 @@ ca = "/etc/own.crt"
         let headers: Vec<_> = z.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(headers, [("x-other", "three"), ("x-token", "one"), ("x-token", "two")]);
         assert!(a.tls.skip_verify && a.capabilities.pull && !a.capabilities.resolve);
+        assert_eq!((z.dial, a.dial), (None, Some(std::time::Duration::from_secs(90))));
         let server = file.server.unwrap();
         assert_eq!(server.base.as_str(), "https://registry-1.docker.io/v2/");
         assert_eq!(server.tls.authorities, [Path::new("/etc/own.crt")]);
@@ -253,6 +268,8 @@ ca = "/etc/own.crt"
             "server = \"https://user:hunter2@a\"",
             "[host.\"https://a\"]\ncapabilities = [\"fly\"]",
             "[host.\"https://a\"]\nclient = [[\"a\", \"b\", \"c\"]]",
+            "[host.\"https://a\"]\ndial_timeout = \"soon\"",
+            "[host.\"https://a\"]\ndial_timeout = \"0s\"",
             "[host",
         ] {
             let error = read(text, Path::new("/d/hosts.toml")).unwrap_err().to_string();

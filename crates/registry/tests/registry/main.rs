@@ -8,8 +8,10 @@ mod download;
 #[path = "../../src/fake/mod.rs"]
 #[expect(unreachable_pub, reason = "part of the library, for the crates above too")]
 mod fake;
+mod http2;
 mod image;
 mod limits;
+mod proxy;
 mod real;
 mod retries;
 mod scene;

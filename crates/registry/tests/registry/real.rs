@@ -154,7 +154,10 @@ async fn logs_in() {
     client.ping(&server.host, &Credentials::Given(account("secret-password"))).await.unwrap();
     client.ping(&server.host, &Credentials::Anonymous).await.unwrap_err();
     let error = client.ping("127.0.0.1:1", &Credentials::Anonymous).await.unwrap_err().to_string();
-    assert_eq!(error, "cannot reach 127.0.0.1:1: Connection refused (os error 111)");
+    assert_eq!(
+        error,
+        "cannot reach 127.0.0.1:1: connection refused; check the port, and whether the registry runs"
+    );
 }
 
 #[tokio::test]

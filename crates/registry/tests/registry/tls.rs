@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// TLS with a certificate of `tests/registry/certs`.
-fn tls(name: &str, asks_for_clients: bool) -> ServerConfig {
+pub(crate) fn tls(name: &str, asks_for_clients: bool) -> ServerConfig {
     let provider = Arc::new(ring::default_provider());
     let builder =
         ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
@@ -36,19 +36,19 @@ fn tls(name: &str, asks_for_clients: bool) -> ServerConfig {
 }
 
 /// A client to which `reg.test` and `other.test` are this machine, as an attacker's DNS might say.
-fn client(certs: &Path) -> Client {
+pub(crate) fn client(certs: &Path) -> Client {
     let names = ["reg.test", "other.test"].map(|name| (name.to_owned(), vec!["127.0.0.1".parse().unwrap()]));
     let certs_dirs = vec![certs.to_owned()];
     Client::new(Config { names: BTreeMap::from(names), certs_dirs, ..config() }).unwrap()
 }
 
-fn app(client: &Client, host: &str) -> Repository {
+pub(crate) fn app(client: &Client, host: &str) -> Repository {
     let reference = Reference::parse(&format!("{host}/app")).unwrap();
     client.repository(&reference, Credentials::password("user", "secret-password")).unwrap()
 }
 
 /// Trusts the CA for a host.
-fn trust(dir: &Path, host: &str) {
+pub(crate) fn trust(dir: &Path, host: &str) {
     fs::create_dir_all(dir.join(host)).unwrap();
     fs::copy(certificate("ca.crt"), dir.join(host).join("ca.crt")).unwrap();
 }
