@@ -13,6 +13,7 @@ use crate::{
     db,
     error::{At, Error, Result},
     failpoint,
+    outflow::Outflow,
     root::{Inner, Store},
 };
 
@@ -20,7 +21,7 @@ use crate::{
 /// announced blob stays for the next attempt.
 #[derive(Debug)]
 pub struct Ingest {
-    file: File,
+    out: Outflow,
     hasher: Hasher,
     offset: u64,
     /// How much of it was there when it began.
@@ -67,7 +68,7 @@ impl Store {
             hasher = Hasher::new(digest.algorithm());
             offset = 0;
         }
-        Ok(Ingest { file, hasher, offset, resumed: offset, place })
+        Ok(Ingest { out: Outflow::new(file, offset), hasher, offset, resumed: offset, place })
     }
 
     /// Begins a blob whose digest is not known yet, as a push or a build makes one. SHA-256.
@@ -76,7 +77,8 @@ impl Store {
         self.0.staged().files.insert(name.clone());
         let place = Place { store: Arc::clone(&self.0), name, expected: None };
         let file = self.0.dirs.ingest.create(&place.name)?;
-        Ok(Ingest { file, hasher: Hasher::new(Algorithm::Sha256), offset: 0, resumed: 0, place })
+        let out = Outflow::new(file, 0);
+        Ok(Ingest { out, hasher: Hasher::new(Algorithm::Sha256), offset: 0, resumed: 0, place })
     }
 
     /// Prepares a small blob: a manifest, a configuration.
@@ -157,15 +159,22 @@ impl Ingest {
     }
 
     /// Opens what is here so far, to be read from the start beside the writing.
-    pub fn reader(&self) -> Result<File> {
+    pub fn reader(&mut self) -> Result<File> {
         let ingest = &self.place.store.dirs.ingest;
+        self.out.flush().at("write", ingest.join(&self.place.name))?;
         let missing = io::Error::from(io::ErrorKind::NotFound);
         ingest.open(&self.place.name)?.ok_or(missing).at("open", ingest.join(&self.place.name))
     }
 
     /// Verifies size and digest. What does not match is deleted: the next attempt starts from nothing.
     pub fn prepare(self) -> Result<PreparedBlob> {
-        let Self { file, hasher, offset, resumed, place } = self;
+        let Self { out, hasher, offset, resumed, place } = self;
+        let finished = failpoint::step("blob.finish").and_then(|()| out.finish());
+        let finished = finished.at("write", place.store.dirs.ingest.join(&place.name));
+        let file = finished.inspect_err(|_| {
+            // The disk is full or broken: what is here only takes room.
+            place.store.dirs.ingest.unlink(&place.name).ok();
+        })?;
         let found = hasher.finish();
         if let Some((expected, size)) = &place.expected {
             if offset < *size {
@@ -191,7 +200,8 @@ impl Ingest {
     }
 
     /// Deletes what came.
-    pub fn abort(self) -> Result<()> {
+    pub fn abort(mut self) -> Result<()> {
+        self.out.forget();
         self.place.store.dirs.ingest.unlink(&self.place.name)
     }
 }
@@ -205,14 +215,14 @@ impl Write for Ingest {
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
         failpoint::step("blob.write")?;
-        let written = self.file.write(piece)?;
-        self.hasher.update(&piece[..written]);
-        self.offset += written as u64;
-        Ok(written)
+        self.out.push(piece)?;
+        self.hasher.update(piece);
+        self.offset += piece.len() as u64;
+        Ok(piece.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.out.flush()
     }
 }
 

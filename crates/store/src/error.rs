@@ -10,7 +10,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     #[error("{doing} {}", path.display())]
     Io { doing: &'static str, path: PathBuf, source: io::Error },
-    #[error("the store's database, store.db")]
+    #[error("the store's database, store.db{}", of_disk(.0))]
     Database(#[from] rusqlite::Error),
     #[error("data root {} is in use by process {}: stop it, or use another data root", root.display(),
         pid.map_or_else(|| "(unknown)".to_owned(), |pid| pid.to_string()))]
@@ -51,8 +51,6 @@ pub enum Error {
     TooManyLayers { count: usize, limit: usize },
     #[error("mount {what} of {layers} layers")]
     Mount { what: &'static str, layers: usize, source: io::Error },
-    #[error("snapshot {id} is mounted: unmount it before its changes become a layer")]
-    SnapshotBusy { id: u64 },
     #[error("{what} in the store's database is not what was put there: {value:?}")]
     Corrupt { what: &'static str, value: String },
 }
@@ -68,10 +66,7 @@ impl Error {
         match self {
             Self::Io { source, .. } | Self::Mount { source, .. } => io_kind(source),
             Self::Database(error) => database_kind(error),
-            Self::Locked { .. }
-            | Self::IngestBusy { .. }
-            | Self::ImageInUse { .. }
-            | Self::SnapshotBusy { .. } => Kind::Conflict,
+            Self::Locked { .. } | Self::IngestBusy { .. } | Self::ImageInUse { .. } => Kind::Conflict,
             Self::NewerFormat { .. } | Self::TooManyLayers { .. } => Kind::Unsupported,
             Self::DigestMismatch { .. }
             | Self::SizeMismatch { .. }
@@ -105,6 +100,17 @@ fn io_kind(error: &io::Error) -> Kind {
         // EMFILE and ENFILE have no kind of their own.
         _ if matches!(error.raw_os_error(), Some(23 | 24)) => Kind::ResourceExhausted,
         _ => Kind::Internal,
+    }
+}
+
+/// What to look at where SQLite has no words for what happened.
+fn of_disk(error: &rusqlite::Error) -> &'static str {
+    use rusqlite::ErrorCode;
+    match error.sqlite_error_code() {
+        Some(ErrorCode::SystemIoFailure | ErrorCode::ReadOnly) => {
+            " cannot be written; see whether its disk fails or is mounted read-only"
+        }
+        _ => "",
     }
 }
 

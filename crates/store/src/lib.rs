@@ -89,6 +89,7 @@ mod layer;
 mod lease;
 mod ledger;
 mod measure;
+mod outflow;
 mod overlay;
 mod rebuild;
 mod recover;

@@ -17,6 +17,7 @@ fn every_byte_has_an_owner_at_every_stage() {
     // Things being made.
     let mut ingest = store.ingest(&Digest::of(b"0123456789"), 10).unwrap();
     ingest.write_all(b"0123").unwrap();
+    ingest.flush().unwrap();
     let new = store.begin_layer().unwrap();
     fs::write(path(new.dir()).join("file"), "12345").unwrap();
     let temporary = store.snapshot(&[diff_id("one")], "build", Life::Process).unwrap();
