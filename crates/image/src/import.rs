@@ -10,7 +10,7 @@ use std::{
 
 use longshore_archive::{
     apply::{self, Options},
-    compress::Decoder,
+    compress::{Decoder, peek},
     diff,
 };
 use longshore_store::{LayerFacts, Prepared};
@@ -23,7 +23,6 @@ use longshore_types::{
 use crate::{
     Images, Result, changes,
     create::step,
-    load::peek,
     tag::{TagError, new_tag},
 };
 

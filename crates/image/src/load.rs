@@ -22,7 +22,6 @@ use std::io::Read;
 use longshore_types::{DiffId, ImageId, Platform, Progress, Reference, oci::ImageConfig};
 
 pub use error::LoadError;
-pub(crate) use spool::peek;
 
 use crate::{Images, Result};
 use spool::Spool;

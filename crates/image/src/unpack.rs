@@ -158,12 +158,10 @@ fn run<R: BufRead>(
     root: BorrowedFd<'_>,
 ) -> Result<(Compression, Inflated, Applied), Error> {
     let named = || job.name.clone();
-    let (head, length) = head(input).map_err(|source| Error::Read { layer: named(), source })?;
-    let head = &head[..length];
-    let compression = compress::detect(head);
-    check_media_type(job, compression)?;
     let read = |source| Error::Read { layer: named(), source };
-    let decoder = Decoder::new(head.chain(input), compression, &job.limits).map_err(read)?;
+    let (compression, input) = compress::peek(input).map_err(read)?;
+    check_media_type(job, compression)?;
+    let decoder = Decoder::new(input, compression, &job.limits).map_err(read)?;
     let (buffers, pieces) = pipe::new(BUFFERS, BUFFER);
     let (inflated, applied) = thread::scope(|scope| {
         let applying = thread::Builder::new()
@@ -183,21 +181,6 @@ fn run<R: BufRead>(
         (_, Some(Err(source))) => Err(Error::Apply { layer: named(), source }),
         (_, _) => Err(Error::Read { layer: named(), source: io::ErrorKind::UnexpectedEof.into() }),
     }
-}
-
-/// The first bytes, by which the compression is known.
-fn head(input: &mut impl Read) -> io::Result<([u8; compress::MAGIC_BYTES], usize)> {
-    let mut head = [0; compress::MAGIC_BYTES];
-    let mut length = 0;
-    while length < head.len() {
-        match input.read(&mut head[length..]) {
-            Ok(0) => break,
-            Ok(more) => length += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok((head, length))
 }
 
 /// Readers that go by the media type and readers that look at the bytes must see the same.

@@ -12,6 +12,8 @@ mod gzip;
 mod inflate;
 mod streams;
 
+use std::io::{self, Read};
+
 pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use error::Error;
@@ -51,6 +53,16 @@ pub fn detect(start: &[u8]) -> Compression {
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
         _ => Compression::None,
     }
+}
+
+/// A stream whose first bytes were looked at.
+pub type Peeked<R> = io::Chain<io::Cursor<Vec<u8>>, R>;
+
+/// Sees how a stream is compressed, and gives all of it back.
+pub fn peek<R: Read>(mut stream: R) -> io::Result<(Compression, Peeked<R>)> {
+    let mut start = Vec::with_capacity(MAGIC_BYTES);
+    stream.by_ref().take(MAGIC_BYTES as u64).read_to_end(&mut start)?;
+    Ok((detect(&start), io::Cursor::new(start).chain(stream)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::limits::Limits;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 
 fn gzip(data: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());

@@ -7,7 +7,7 @@ use std::{
 };
 
 use longshore_archive::{
-    compress::{Compression, Decoder, MAGIC_BYTES, detect},
+    compress::{Decoder, peek},
     entry::{Entry, Kind},
     limits::Limits,
     tar::Reader,
@@ -292,16 +292,6 @@ impl Read for FileReader {
             Self::Disk(file) => file.read(buffer),
         }
     }
-}
-
-/// A stream whose first bytes were looked at.
-pub(crate) type Peeked<R> = io::Chain<Cursor<Vec<u8>>, R>;
-
-/// Sees how a stream is compressed, and gives all of it back.
-pub(crate) fn peek<R: Read>(mut stream: R) -> io::Result<(Compression, Peeked<R>)> {
-    let mut start = Vec::new();
-    (&mut stream).take(MAGIC_BYTES as u64).read_to_end(&mut start)?;
-    Ok((detect(&start), Cursor::new(start).chain(stream)))
 }
 
 /// All of an entry's content.

@@ -5,7 +5,7 @@ use std::{
     io::{self, BufReader},
 };
 
-use longshore_archive::compress::{Compression, Decoder};
+use longshore_archive::compress::{Compression, Decoder, peek};
 use longshore_store::{
     Form, FormKind, ManifestKind, NewImage, NewManifest, Prepared, PreparedLayer, Resource, Store, Target,
 };
@@ -18,7 +18,7 @@ use longshore_types::{
 use super::{
     Content, Document, Loaded, Named, Source, Wanted,
     error::{LoadError, shown},
-    spool::{Spool, Stored, peek},
+    spool::{Spool, Stored},
 };
 use crate::{
     Images, Result,

@@ -36,10 +36,10 @@ const BUFFER: usize = 128 << 10;
 impl<'p, R: BufRead> Input<'p, R> {
     pub(super) fn new(
         source: R,
-        keep: Option<Ingest>,
+        mut keep: Option<Ingest>,
         progress: Option<&'p (dyn Fn(u64) + Sync)>,
     ) -> longshore_store::Result<Self> {
-        let before = match &keep {
+        let before = match &mut keep {
             Some(keep) if keep.offset() > 0 => {
                 Some(BufReader::with_capacity(BUFFER, keep.reader()?.take(keep.offset())))
             }

@@ -1,6 +1,6 @@
 //! What is done with images without a registry: load, save, import, export, commit, names, removal.
 
-mod archive;
+pub(crate) mod archive;
 mod crash;
 mod create;
 mod full;

@@ -2,9 +2,11 @@
 
 mod bed;
 mod crash;
+mod disk;
 mod fake;
 mod faults;
 mod local;
 mod pull;
 mod push;
+mod push_crash;
 mod sharing;

@@ -135,13 +135,15 @@ async fn when_all_have_left_it_stops_and_the_next_goes_on_from_there() {
         let (images, name) = (images.clone(), name.clone());
         async move { pull(&images, &name).await }
     });
-    until(|| partials(&images).iter().any(|(_, length)| *length >= 1 << 20)).await;
+    // What comes is written half a megabyte at once.
+    until(|| partials(&images).iter().any(|(_, length)| *length >= 512 << 10)).await;
     task.abort();
     assert!(task.await.expect_err("aborted").is_cancelled());
     pull(&images, &name).await.expect("the next one");
     let downloads = fake.downloads(&blob);
     assert_eq!(downloads.len(), 2);
-    assert_eq!(downloads[1].from, 1 << 20);
+    // Up to the gate, or what had come of it.
+    assert!((512 << 10..=1 << 20).contains(&downloads[1].from), "{}", downloads[1].from);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
