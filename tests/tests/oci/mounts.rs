@@ -254,3 +254,37 @@ fn an_id_mapped_bind() {
     bundle.args(&["/bin/stat", "-c", "%u:%g", "/mnt/file"]);
     assert_eq!(bed.run(&bundle).ok().stdout, "2000:2000\n");
 }
+
+#[test]
+fn an_id_mapped_bind_of_what_was_mounted_before() {
+    let bed = Bed::new("mtidorder");
+    beyond_reference!(bed, "idmapped mounts, which runc knows from 1.2");
+    let source = bed.dir().join("source");
+    fs::create_dir_all(source.join("sub")).unwrap();
+    fs::write(source.join("sub/file"), "").unwrap();
+    std::os::unix::fs::chown(source.join("sub/file"), Some(1000), Some(1000)).unwrap();
+    let mut bundle = bed.bundle();
+    let map = json!([{ "containerID": 1000, "hostID": 2000, "size": 10 }]);
+    bundle.push(
+        "/mounts",
+        json!({ "destination": "/mnt", "type": "bind", "source": source, "options": ["rbind"] }),
+    );
+    bundle.push(
+        "/mounts",
+        json!({ "destination": "/var/sub", "type": "bind", "source": bundle.rootfs("mnt/sub"),
+            "options": ["bind", "idmap"], "uidMappings": map, "gidMappings": map }),
+    );
+    bundle.args(&["/bin/stat", "-c", "%u:%g", "/mnt/sub/file", "/var/sub/file"]);
+    assert_eq!(bed.run(&bundle).ok().stdout, "1000:1000\n2000:2000\n");
+}
+
+#[test]
+fn without_a_mount_namespace_the_hosts_is_not_touched() {
+    let bed = Bed::new("mtnons");
+    beyond_reference!(bed, "a root of its own where there is no mount namespace");
+    let mut bundle = bed.bundle();
+    bundle.without_namespace("mount").remove("/linux/maskedPaths").remove("/linux/readonlyPaths");
+    bundle.sh("ls /sys/fs/cgroup; [ -e /proc/self/status ] && echo procfs");
+    let said = bed.run(&bundle).ok().stdout;
+    assert!(said.ends_with("procfs\n") && said.lines().count() > 2, "{said}");
+}

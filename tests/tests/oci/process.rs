@@ -1,7 +1,7 @@
 //! What is executed, where and with which environment.
 
 use serde_json::json;
-use testkit::Bed;
+use testkit::{Bed, beyond_reference};
 
 #[test]
 fn arguments_environment_and_directory() {
@@ -71,4 +71,20 @@ fn signal_dispositions_are_the_defaults() {
     // are 32 and 33, which posix_spawn of the C library ignores.
     assert_eq!(ignored & !(own | 1 << 12 | 3 << 31), 0, "{ignored:x}, the caller {own:x}");
     assert_eq!(report.status("SigBlk"), "0000000000000000");
+}
+
+#[test]
+fn the_runtimes_own_processors_are_not_the_containers() {
+    let bed = Bed::new("pcaff");
+    beyond_reference!(bed, "all processors for a container, which runc gives from 1.4");
+    let mut bundle = bed.bundle();
+    bundle.args(&["/bin/grep", "Cpus_allowed_list", "/proc/self/status"]);
+    let all = bed.run(&bundle).ok().stdout;
+    let before = rustix::thread::sched_getaffinity(None).unwrap();
+    let mut one = rustix::thread::CpuSet::new();
+    one.set((0..64).find(|number| before.is_set(*number)).unwrap());
+    rustix::thread::sched_setaffinity(None, &one).unwrap();
+    let kept = bed.run(&bundle).ok().stdout;
+    rustix::thread::sched_setaffinity(None, &before).unwrap();
+    assert_eq!(kept, all);
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use testkit::{Bed, Bundle};
+use testkit::{Bed, Bundle, beyond_reference};
 
 /// Maps everything to 100000 and up, as for a user without privileges.
 fn mapped(bed: &Bed) -> Bundle {
@@ -76,4 +76,55 @@ fn several_ranges() {
     bundle.set("/linux/uidMappings", map.clone()).set("/linux/gidMappings", map);
     let report = bed.run(&bundle).report();
     assert_eq!(report.uid_map, [(0, 100_000, 1000), (1000, 0, 1), (1001, 101_001, 64_000)]);
+}
+
+#[test]
+fn a_source_below_an_earlier_mount_is_what_is_seen_there() {
+    let bed = Bed::new("usorder");
+    beyond_reference!(bed, "sources in the order of the mounts, which runc has in user namespaces from 1.2");
+    let mut bundle = mapped(&bed);
+    for (dir, text) in [("covered/sub", "below"), ("source/sub", "on top"), ("source/new", "new")] {
+        fs::create_dir_all(bed.dir().join(dir)).unwrap();
+        fs::write(bed.dir().join(dir).join("file"), text).unwrap();
+    }
+    fs::create_dir_all(bundle.rootfs("mnt/sub")).unwrap();
+    let bind = |source: std::path::PathBuf, destination: &str| json!({ "destination": destination, "type": "bind", "source": source, "options": ["rbind"] });
+    bundle.push("/mounts", bind(bed.dir().join("source"), "/mnt"));
+    // Is there before the first mount, and is another then; is not there before it.
+    bundle.push("/mounts", bind(bundle.rootfs("mnt/sub"), "/var/sub"));
+    bundle.push("/mounts", bind(bundle.rootfs("mnt/new"), "/var/new"));
+    bundle.push("/mounts", bind(bed.dir().join("covered"), "/var/covered"));
+    bundle.sh("cat /var/sub/file /var/new/file /var/covered/sub/file");
+    assert_eq!(bed.run(&bundle).ok().stdout, "on topnewbelow");
+}
+
+#[test]
+fn a_source_that_the_user_cannot_reach() {
+    let bed = Bed::new("usreach");
+    let mut bundle = mapped(&bed);
+    let hidden = bed.dir().join("hidden");
+    fs::create_dir_all(hidden.join("source")).unwrap();
+    fs::write(hidden.join("source/file"), "reached").unwrap();
+    rustix::fs::chmod(&hidden, rustix::fs::Mode::from_raw_mode(0o700)).unwrap();
+    bundle.push(
+        "/mounts",
+        json!({ "destination": "/mnt", "type": "bind", "source": hidden.join("source"), "options": ["rbind"] }),
+    );
+    bundle.sh("cat /mnt/file");
+    assert_eq!(bed.run(&bundle).ok().stdout, "reached");
+}
+
+#[test]
+fn clocks_have_offsets_with_a_user_namespace() {
+    let bed = Bed::new("ustime");
+    beyond_reference!(bed, "time namespaces, which runc knows from 1.2");
+    let mut bundle = mapped(&bed);
+    bundle.set("/linux/timeOffsets", json!({ "boottime": { "secs": 1_000_000 } }));
+    let report = bed.run(&bundle).report();
+    assert_eq!(report.time_offsets["boottime"], (1_000_000, 0));
+    assert_ne!(report.namespaces["time"], fs::metadata("/proc/self/ns/time").unwrap().ino());
+    bundle.sh("read up rest < /proc/uptime; echo ${up%.*}");
+    let container = super::idle(&bed, &mut bundle);
+    let uptime = container.exec(&["/bin/sh", "-c", "read up rest < /proc/uptime; echo ${up%.*}"]).ok().stdout;
+    assert!(uptime.trim().parse::<u64>().unwrap() > 1_000_000, "{uptime}");
 }

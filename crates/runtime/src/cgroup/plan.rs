@@ -100,6 +100,7 @@ pub fn plan(
         Driver::Systemd => {
             let mut unit = Unit::parse(path, id)?;
             unit.properties = systemd::properties(resources, &homes)?;
+            unit.properties.extend(systemd::annotated(&spec.annotations)?);
             (Place::Root(unit.path().into()), Some(unit))
         }
         Driver::Cgroupfs | Driver::Disabled => (Place::parse(path, id)?, None),

@@ -45,7 +45,7 @@ impl Foreground {
         event::block_signals(&all).map_err(failed("block signals"))?;
         let signals = event::signalfd(&all).map_err(failed("open a signalfd"))?;
         let mut foreground = Self { signals, streams: Vec::new(), relay: None };
-        let mut io = ProcessIo::default();
+        let mut io = ProcessIo { keep_line_ends: has_terminal, ..ProcessIo::default() };
         if !has_terminal {
             foreground.shield(&mut io).map_err(failed("make pipes for the standard streams"))?;
         }
@@ -72,7 +72,6 @@ impl Foreground {
 
     /// Connects the caller's terminal with the container's, whose master is `console`.
     pub(super) fn attach(&mut self, console: &OwnedFd) -> io::Result<RawTerminal> {
-        terminal::keep_line_ends(console.as_fd())?;
         let stdin = rustix::stdio::stdin().try_clone_to_owned()?;
         let stdout = rustix::stdio::stdout().try_clone_to_owned()?;
         self.streams.push(Stream::new(stdin, console.try_clone()?, false));

@@ -54,13 +54,6 @@ fn find() -> io::Result<OwnedFd> {
     }
 }
 
-/// Leaves the ends of lines to the caller's terminal, or they would be converted twice.
-pub(super) fn keep_line_ends(console: BorrowedFd<'_>) -> io::Result<()> {
-    let mut modes = tcgetattr(console)?;
-    modes.output_modes -= OutputModes::ONLCR;
-    Ok(tcsetattr(console, OptionalActions::Now, &modes)?)
-}
-
 /// Whether a standard stream is a terminal that the container must not get hold of.
 pub(super) fn is_terminal(stream: impl AsFd) -> bool {
     isatty(stream)
@@ -73,10 +66,10 @@ mod tests {
     use rustix::{
         fs::{Mode, OFlags},
         pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-        termios::{LocalModes, OutputModes, Winsize, tcgetattr, tcgetwinsize, tcsetwinsize},
+        termios::{LocalModes, Winsize, tcgetattr, tcgetwinsize, tcsetwinsize},
     };
 
-    use super::{RawTerminal, keep_line_ends};
+    use super::RawTerminal;
 
     fn pty() -> (OwnedFd, OwnedFd) {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
@@ -117,16 +110,5 @@ mod tests {
         raw(&slave).copy_size(console.as_fd()).unwrap();
         let copied = tcgetwinsize(&console).unwrap();
         assert_eq!((copied.ws_row, copied.ws_col), (33, 99));
-    }
-
-    #[test]
-    fn line_ends_are_left_alone() {
-        let (master, slave) = pty();
-        keep_line_ends(master.as_fd()).unwrap();
-        rustix::io::write(&slave, b"a\n").unwrap();
-        let mut text = [0; 8];
-        let read = rustix::io::read(&master, &mut text).unwrap();
-        assert_eq!(&text[..read], b"a\n");
-        assert!(!tcgetattr(&master).unwrap().output_modes.contains(OutputModes::ONLCR));
     }
 }

@@ -20,8 +20,8 @@ use rustix::{
 
 use crate::{
     init::{At, Step, StepError},
-    plan::{MountKind, Plan},
-    rootfs,
+    plan::{IdMap, MountKind, MountStep, Plan},
+    rootfs::{self, Source},
     spec::{IdMapping, NamespaceKind},
 };
 
@@ -84,56 +84,64 @@ fn run_helper(name: &str, pid: i32, map: &[IdMapping]) -> Result<(), StepError> 
     Err(io::Error::other(format!("{}: {}", output.status, text.trim()))).on(Step::IdMap, name)
 }
 
-/// Opens the bind sources with the maker's rights: a container's user may not be able to reach them,
-/// and only the maker may id-map them. One entry for each mount of the plan.
+/// Prepares the bind sources with the maker's rights. One entry for each mount of the plan.
+///
+/// In a user namespace the init may not be able to reach them, nor to id-map them, so the trees are opened here;
+/// the init mounts them if it still sees the same when it is their turn. Without one it does all of it itself.
 pub(super) fn open_sources(
     plan: &Plan,
     joined_user: Option<BorrowedFd<'_>>,
-) -> Result<Vec<Option<OwnedFd>>, StepError> {
-    let mut opened = Vec::with_capacity(plan.rootfs.mounts.len());
-    for step in &plan.rootfs.mounts {
-        let MountKind::Bind { recursive } = step.kind else {
-            if step.id_map.is_some() {
-                return Err(io::Error::other("only a bind mount can be id-mapped"))
-                    .on(Step::Mount, &step.destination);
-            }
-            opened.push(None);
-            continue;
-        };
-        let name = || format!("source {} of {}", step.source, step.destination);
-        if plan.rootless && step.id_map.is_none() {
-            // The rights are the same on both sides, and the clone would need CAP_SYS_ADMIN here.
-            opened.push(None);
-            continue;
+) -> Result<Vec<Source>, StepError> {
+    plan.rootfs.mounts.iter().map(|step| open_one(plan, step, joined_user)).collect()
+}
+
+fn open_one(plan: &Plan, step: &MountStep, joined_user: Option<BorrowedFd<'_>>) -> Result<Source, StepError> {
+    let MountKind::Bind { recursive } = step.kind else {
+        if step.id_map.is_some() {
+            return Err(io::Error::other("only a bind mount can be id-mapped"))
+                .on(Step::Mount, &step.destination);
         }
-        let tree = rootfs::open_source(&step.source, recursive).on(Step::Mount, name())?;
-        if plan.rootfs.propagation & SHARED == 0 {
-            // The clone is a peer of the host's mount, and what the init mounts on it would appear
-            // there. Inside the init's namespace it would have been a slave.
-            let change = Change { propagation: SLAVE, ..Change::default() };
-            sys_mount::set_attributes(tree.as_fd(), true, change, None).on(Step::Mount, name())?;
-        }
-        if let Some(map) = &step.id_map {
-            let own = if map.uid.is_empty() {
-                (&plan.namespaces.uid_map, &plan.namespaces.gid_map)
-            } else {
-                (&map.uid, &map.gid)
-            };
-            let made;
-            let namespace = match joined_user {
-                Some(joined) if map.uid.is_empty() && !plan.namespaces.makes(NamespaceKind::User) => joined,
-                _ => {
-                    made = user_namespace(own.0, own.1).on(Step::IdMap, name())?;
-                    made.as_fd()
-                }
-            };
-            let change = Change { set: attr::IDMAP, ..Change::default() };
-            sys_mount::set_attributes(tree.as_fd(), map.recursive, change, Some(namespace))
-                .on(Step::IdMap, name())?;
-        }
-        opened.push(Some(tree));
+        return Ok(Source::default());
+    };
+    let name = || format!("source {} of {}", step.source, step.destination);
+    let map = step.id_map.as_ref().map(|map| map_of(plan, map, joined_user));
+    let map = map.transpose().on(Step::IdMap, name())?;
+    // With rights that are the same on both sides, the init does it, in the order of the mounts.
+    let same_rights = !plan.namespaces.has(NamespaceKind::User) || plan.rootless && map.is_none();
+    if same_rights {
+        return Ok(Source { tree: None, map });
     }
-    Ok(opened)
+    let tree = match rootfs::open_source(&step.source, recursive) {
+        // It may come with an earlier mount.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && map.is_none() => {
+            return Ok(Source::default());
+        }
+        tree => tree.on(Step::Mount, name())?,
+    };
+    if plan.rootfs.propagation & SHARED == 0 {
+        // The clone is a peer of the host's mount, and what the init mounts on it would appear
+        // there. Inside the init's namespace it would have been a slave.
+        let change = Change { propagation: SLAVE, ..Change::default() };
+        sys_mount::set_attributes(tree.as_fd(), true, change, None).on(Step::Mount, name())?;
+    }
+    if let (Some(namespace), Some(map)) = (map, &step.id_map) {
+        let change = Change { set: attr::IDMAP, ..Change::default() };
+        sys_mount::set_attributes(tree.as_fd(), map.recursive, change, Some(namespace.as_fd()))
+            .on(Step::IdMap, name())?;
+    }
+    Ok(Source { tree: Some(tree), map: None })
+}
+
+/// A user namespace with the maps of a mount: its own, or the container's.
+fn map_of(plan: &Plan, map: &IdMap, joined_user: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
+    let namespaces = &plan.namespaces;
+    match joined_user {
+        Some(joined) if map.uid.is_empty() && !namespaces.makes(NamespaceKind::User) => {
+            joined.try_clone_to_owned()
+        }
+        _ if map.uid.is_empty() => user_namespace(&namespaces.uid_map, &namespaces.gid_map),
+        _ => user_namespace(&map.uid, &map.gid),
+    }
 }
 
 /// A user namespace with these maps and no process in it.

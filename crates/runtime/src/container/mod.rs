@@ -177,10 +177,10 @@ fn create_in(parts: &Parts<'_>, hook: &mut Birth<'_>, born_inside: bool) -> Resu
     let mut joined = open_namespaces(plan)?;
     let user = joined.iter().position(|(kind, _)| *kind == NamespaceKind::User);
     let root = parts.root.map(OwnedFd::try_clone).transpose().at(Step::RootMount)?;
-    let mut sources = Sources { root, trees: Vec::new() };
+    let mut sources = Sources { root, binds: Vec::new() };
     if plan.namespaces.has(NamespaceKind::User) || plan.rootfs.mounts.iter().any(|step| step.id_map.is_some())
     {
-        sources.trees = idmap::open_sources(plan, user.map(|at| joined[at].1.as_fd()))?;
+        sources.binds = idmap::open_sources(plan, user.map(|at| joined[at].1.as_fd()))?;
     }
     let network = joined.iter().find(|(kind, _)| *kind == NamespaceKind::Network);
     let network = network.map(|(_, fd)| fd.try_clone()).transpose().at(Step::Namespace)?;
@@ -210,7 +210,10 @@ fn create_in(parts: &Parts<'_>, hook: &mut Birth<'_>, born_inside: bool) -> Resu
     };
     failpoint::step("create.clone").at(Step::Clone)?;
     // The cgroup namespace is made later, by the init: see there.
-    let new = plan.namespaces.new & !flags::NEWCGROUP;
+    let mut new = plan.namespaces.new & !flags::NEWCGROUP;
+    if init::makes_clocks(plan) {
+        new &= !flags::NEWTIME;
+    }
     let (pid, pidfd, channel) = if staged {
         stage::clone(plan, new, &joined, into.as_ref().map(AsFd::as_fd), birth, channel)?
     } else {
@@ -326,6 +329,9 @@ fn prepare_from_outside(
     if maps {
         idmap::write(plan, pid)?;
     }
+    if init::makes_clocks(plan) {
+        set_clocks(plan, pid, channel)?;
+    }
     if let Some(score) = plan.process.oom_score_adj {
         set_oom_score(pid, score, plan.rootless)?;
     }
@@ -337,6 +343,17 @@ fn prepare_from_outside(
         }
     }
     channel.send_unless_gone(&ToInit::Entered).at(Step::Channel)
+}
+
+/// Sets the clocks of the time namespace that the init makes for itself, once it did.
+fn set_clocks(plan: &Plan, pid: i32, channel: &Channel) -> Result<(), StepError> {
+    let said = channel.receive::<FromInit>().at(Step::Channel)?.map(|(message, _)| message);
+    if said != Some(FromInit::Clocks) {
+        let silent = || Err(io::Error::other("the init ended without a word")).at(Step::Namespace);
+        return said.and_then(FromInit::into_error).map_or_else(silent, Err);
+    }
+    fs::write(format!("/proc/{pid}/timens_offsets"), &plan.namespaces.time_offsets)
+        .on(Step::Namespace, "linux.timeOffsets")
 }
 
 pub(crate) fn set_oom_score(pid: i32, score: i32, rootless: bool) -> Result<(), StepError> {
@@ -390,7 +407,7 @@ fn see_through(
                 failpoint::step("create.ready").at(Step::Channel)?;
                 return Ok(console);
             }
-            failed @ FromInit::Failed { .. } => {
+            failed @ (FromInit::Clocks | FromInit::Failed { .. }) => {
                 return Err(failed.into_error().map_or(CreateError::Vanished, CreateError::Step));
             }
         }

@@ -34,7 +34,7 @@ pub(super) fn is_needed(plan: &Plan) -> bool {
         || namespaces.joins(NamespaceKind::Pid)
         || namespaces.joins(NamespaceKind::Time)
         || new_user_among_joined
-        || !namespaces.time_offsets.is_empty()
+        || (!namespaces.time_offsets.is_empty() && !init::makes_clocks(plan))
 }
 
 /// Clones the init through a stage. Returns in the maker alone.
@@ -121,11 +121,7 @@ fn prepare(
         namespace::join(fd.as_fd(), kind.flag()).on(Step::Namespace, format_args!("{kind:?}"))?;
     }
     let mut new = new;
-    if !plan.namespaces.time_offsets.is_empty() {
-        if plan.namespaces.makes(NamespaceKind::User) {
-            let text = "clock offsets together with a new user namespace are not supported";
-            return Err(io::Error::other(text)).on(Step::Namespace, "linux.timeOffsets");
-        }
+    if !plan.namespaces.time_offsets.is_empty() && !init::makes_clocks(plan) {
         namespace::unshare(flags::NEWTIME).on(Step::Namespace, "Time")?;
         fs::write("/proc/self/timens_offsets", &plan.namespaces.time_offsets)
             .on(Step::Namespace, "linux.timeOffsets")?;

@@ -215,6 +215,9 @@ fn steps(entry: &Entry<'_>) -> Result<Infallible, StepError> {
         false => None,
     };
     if let Some(console) = &console {
+        if entry.io.keep_line_ends {
+            rootfs::keep_line_ends(console.master.as_fd()).at(Step::Console)?;
+        }
         entry.channel.send(&FromInit::Console, Some(console.master.as_fd())).at(Step::Channel)?;
     }
     let proc = init::open_proc_for(&plan.process)?;

@@ -28,6 +28,8 @@ const MAX_SUBJECT: usize = 4096;
 /// What the init says.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum FromInit {
+    /// There is a time namespace for its children, whose clocks can be set.
+    Clocks,
     /// The namespaces and mounts stand; the runtime's hooks may run.
     Prepared,
     /// The attached descriptor is the master side of the console.

@@ -8,6 +8,9 @@ use rustix::io::Errno;
 use super::{At, Step, StepError};
 use crate::plan::{CAPABILITIES, CapabilityMasks, ProcessPlan};
 
+/// More than any kernel of today is built for; what is not there counts for nothing.
+const MAX_PROCESSORS: usize = 8192;
+
 /// Sets limits, scheduling and the like, which need the runtime's own privileges.
 pub(super) fn set_attributes(plan: &ProcessPlan) -> Result<(), StepError> {
     for limit in &plan.rlimits {
@@ -36,8 +39,12 @@ pub(super) fn set_attributes(plan: &ProcessPlan) -> Result<(), StepError> {
     if let Some(policy) = &plan.memory_policy {
         sched::set_memory_policy(policy.mode, &policy.nodes).at(Step::MemoryPolicy)?;
     }
-    if !plan.affinity.1.is_empty() {
-        sched::set_affinity(&plan.affinity.1).at(Step::Affinity)?;
+    let (initial, last) = &plan.affinity;
+    if !last.is_empty() {
+        sched::set_affinity(last).at(Step::Affinity)?;
+    } else if initial.is_empty() {
+        // The processors that somebody kept the runtime to are not the container's matter: its cpuset is (runc's rule).
+        sched::set_affinity(&[u64::MAX; MAX_PROCESSORS / 64]).ok();
     }
     Ok(())
 }

@@ -27,7 +27,10 @@ use longshore_sys::{
     process::{self, exit_now},
     seccomp,
 };
-use rustix::{fs::Mode, io::Errno};
+use rustix::{
+    fs::{Mode, OFlags},
+    io::Errno,
+};
 
 pub(crate) use channel::{Channel, FromInit, ToInit};
 pub(crate) use step::At;
@@ -53,6 +56,8 @@ pub struct ProcessIo {
     pub stdin: Option<OwnedFd>,
     pub stdout: Option<OwnedFd>,
     pub stderr: Option<OwnedFd>,
+    /// Whether a terminal leaves the ends of lines as they are, since another one behind it converts them.
+    pub keep_line_ends: bool,
 }
 
 /// What the init of a container was born with, beside the plan.
@@ -138,6 +143,19 @@ fn step(of: Step, name: &'static str) -> Result<(), StepError> {
     failpoint::step(name).on(of, name)
 }
 
+/// Whether the init makes its time namespace itself: that of a new user namespace is made from inside. Its clocks
+/// are set by the maker, since the init is not dumpable and its files in `/proc` belong to the host's root.
+pub(crate) fn makes_clocks(plan: &Plan) -> bool {
+    plan.namespaces.makes(NamespaceKind::User) && !plan.namespaces.time_offsets.is_empty()
+}
+
+/// Goes to the time namespace that this process made for its children.
+fn enter_clocks() -> Result<(), StepError> {
+    let read = OFlags::RDONLY | OFlags::CLOEXEC;
+    let made = rustix::fs::open("/proc/self/ns/time_for_children", read, Mode::empty());
+    namespace::join(made.on(Step::Namespace, "Time")?.as_fd(), flags::NEWTIME).on(Step::Namespace, "Time")
+}
+
 /// Everything before the mounts: cgroup, namespaces, ids.
 fn begin(plan: &Plan, birth: &mut Birth<'_>) -> Result<(), StepError> {
     process::reset_signals().at(Step::Stdio)?;
@@ -152,8 +170,16 @@ fn begin(plan: &Plan, birth: &mut Birth<'_>) -> Result<(), StepError> {
         process::set_dumpable(false).at(Step::Namespace)?;
     }
     step(Step::Namespace, "init.enter")?;
+    let clocks = makes_clocks(plan);
+    if clocks {
+        namespace::unshare(flags::NEWTIME).on(Step::Namespace, "Time")?;
+        birth.channel.send(&FromInit::Clocks, None).at(Step::Channel)?;
+    }
     if birth.wait_for_parent {
         birth.channel.expect(ToInit::Entered).at(Step::Channel)?;
+    }
+    if clocks {
+        enter_clocks()?;
     }
     process::set_dumpable(false).at(Step::Namespace)?;
     for (kind, fd) in &birth.join {
@@ -191,6 +217,9 @@ fn set_up_root(plan: &Plan, birth: &mut Birth<'_>) -> Result<Option<Console>, St
     let private_cgroups = plan.namespaces.makes(NamespaceKind::Cgroup);
     let assembled =
         rootfs::assemble(&plan.rootfs, sources, &birth.cgroup_view, own, private_cgroups, terminal)?;
+    if let Some(console) = assembled.console.as_ref().filter(|_| birth.io.keep_line_ends) {
+        rootfs::keep_line_ends(console.master.as_fd()).at(Step::Console)?;
+    }
     step(Step::Hook, "init.prepared")?;
     if runtime_hooks {
         birth.channel.send(&FromInit::Prepared, None).at(Step::Channel)?;

@@ -237,7 +237,12 @@ fn pipes(stdin: Stdin) -> Result<(ProcessIo, Ends), Errno> {
     let (stderr, stderr_writer) = pipe()?;
     rustix::io::ioctl_fionbio(&stdout, true)?;
     rustix::io::ioctl_fionbio(&stderr, true)?;
-    let process = ProcessIo { stdin: Some(input), stdout: Some(stdout_writer), stderr: Some(stderr_writer) };
+    let process = ProcessIo {
+        stdin: Some(input),
+        stdout: Some(stdout_writer),
+        stderr: Some(stderr_writer),
+        keep_line_ends: false,
+    };
     let outputs = vec![(Stream::Stdout, stdout), (Stream::Stderr, stderr)];
     Ok((process, Ends { input: writer, outputs }))
 }

@@ -157,11 +157,18 @@ pub const KNOWN_OPTIONS: [&str; OPTIONS.len()] = {
     names
 };
 
+/// Paths of the host that a mount may speak of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places<'a> {
+    pub(super) bundle: &'a std::path::Path,
+    pub(super) root: &'a std::path::Path,
+}
+
 /// Makes the step for the mount at `index` of the spec.
 pub(super) fn plan(
     mount: &Mount,
     index: usize,
-    bundle: &std::path::Path,
+    places: Places<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<MountStep, PlanError> {
     let field = |name: &str| format!("mounts[{index}].{name}");
@@ -169,9 +176,8 @@ pub(super) fn plan(
     if texts.into_iter().any(|text| text.contains('\0')) {
         return Err(PlanError::Nul { field: format!("mounts[{index}]") });
     }
-    let destination = clean(&mount.destination).ok_or_else(|| PlanError::Invalid {
-        field: field("destination"),
-        value: mount.destination.clone(),
+    let destination = clean(&mount.destination).map(|path| inside(places.root, path)).ok_or_else(|| {
+        PlanError::Invalid { field: field("destination"), value: mount.destination.clone() }
     })?;
     let mut step = MountStep {
         destination,
@@ -201,7 +207,7 @@ pub(super) fn plan(
             for (key, _) in step.data.drain(..) {
                 warnings.push(format!("{}: {key:?} has no effect on a bind mount", field("options")));
             }
-            step.source = host_path(&mount.source, bundle)
+            step.source = host_path(&mount.source, places.bundle)
                 .ok_or(PlanError::Missing { field: "the source of a bind mount" })?;
             MountKind::Bind { recursive }
         }
@@ -304,6 +310,17 @@ fn inside_proc(step: &MountStep) -> Result<(), PlanError> {
         return Err(PlanError::InsideProc { destination: step.destination.clone() });
     }
     Ok(())
+}
+
+/// A destination that is written with the host's path of the root in front means what is behind that (runc's rule).
+fn inside(root: &std::path::Path, destination: String) -> String {
+    let root = root.to_str().and_then(clean).filter(|root| root != "/");
+    let rest = root.and_then(|root| destination.strip_prefix(&root).map(str::to_owned));
+    match rest {
+        Some(rest) if rest.is_empty() => "/".to_owned(),
+        Some(rest) if rest.starts_with('/') => rest,
+        _ => destination,
+    }
 }
 
 /// A relative source is relative to the bundle (`config.md`, "Mounts").

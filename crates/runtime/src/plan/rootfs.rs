@@ -65,12 +65,13 @@ pub(super) fn plan(
     if root.path.contains('\0') {
         return Err(PlanError::Nul { field: "root.path".into() });
     }
+    let path = bundle.join(&root.path);
     let mut steps = Vec::with_capacity(spec.mounts.len());
     for (index, mount) in spec.mounts.iter().enumerate() {
         if !mount.destination.starts_with('/') {
             warnings.push(format!("mounts[{index}].destination is relative: {:?}", mount.destination));
         }
-        let step = mounts::plan(mount, index, bundle, warnings)?;
+        let step = mounts::plan(mount, index, mounts::Places { bundle, root: &path }, warnings)?;
         if step.id_map.as_ref().is_some_and(|map| map.uid.is_empty()) && !namespaces.has(NamespaceKind::User)
         {
             return Err(PlanError::Missing { field: "uidMappings of an id-mapped mount" });
@@ -80,7 +81,7 @@ pub(super) fn plan(
     let host_dev =
         |step: &MountStep| step.destination == "/dev" && matches!(step.kind, MountKind::Bind { .. });
     Ok(Rootfs {
-        path: bundle.join(&root.path),
+        path,
         readonly: root.readonly,
         propagation: propagation(&linux.rootfs_propagation)?,
         populate_dev: !steps.iter().any(host_dev),

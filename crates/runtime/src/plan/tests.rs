@@ -368,3 +368,23 @@ fn cpu_lists_become_masks() {
         assert!(with(bad).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn a_destination_with_the_path_of_the_root_in_front() {
+    let destination = |text: &str| {
+        let mount = json!([{ "destination": text, "type": "tmpfs", "source": "tmpfs" }]);
+        planned(json!({ "mounts": mount })).map(|plan| plan.rootfs.mounts[0].destination.clone())
+    };
+    let root = planned(json!({})).unwrap().rootfs.path;
+    let root = root.to_str().unwrap();
+    for (text, expected) in [
+        (format!("{root}/mnt"), "/mnt".to_owned()),
+        (format!("{root}/"), "/".to_owned()),
+        (format!("{root}2/mnt"), format!("{root}2/mnt")),
+        (format!("/a/..{root}//b/../c"), "/c".to_owned()),
+    ] {
+        assert_eq!(destination(&text).unwrap(), expected, "{text}");
+    }
+    // What may not be mounted below /proc may not be by that way.
+    destination(&format!("{root}/proc/self")).unwrap_err();
+}

@@ -32,23 +32,29 @@ pub(super) fn mount(tree: &mut Tree, step: &MountStep, view: &View, private: boo
         several => {
             let top = mount::new_filesystem("tmpfs", "cgroup", &[], &[("mode".into(), Some("755".into()))])?;
             let target = tree.target(&step.destination, Target::Directory)?;
-            mount::move_onto(top.as_fd(), target.as_fd())?;
             for hierarchy in several {
-                below(top.as_fd(), hierarchy, step, private)?;
+                place(top.as_fd(), hierarchy)?;
             }
-            mount::set_attributes(step, top.as_fd())
+            // Before it is in a tree: what is mounted in one that no namespace holds cannot be changed.
+            mount::set_attributes(step, top.as_fd())?;
+            mount::move_onto(top.as_fd(), target.as_fd())?;
+            several.iter().try_for_each(|hierarchy| below(top.as_fd(), hierarchy, step, private))
         }
     }
 }
 
-/// One hierarchy and its links in the directory `top`, which is mounted by now.
+/// One hierarchy in the directory `top`, which is mounted by now.
 fn below(top: BorrowedFd<'_>, hierarchy: &HierarchyView, step: &MountStep, private: bool) -> io::Result<()> {
     let mount = one(hierarchy, private)?;
     mount::set_attributes(step, mount.as_fd())?;
-    mkdirat(top, &hierarchy.name, Mode::from_raw_mode(0o755))?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let target = rustix::fs::openat(top, &hierarchy.name, flags, Mode::empty())?;
-    mount::move_onto(mount.as_fd(), target.as_fd())?;
+    mount::move_onto(mount.as_fd(), target.as_fd())
+}
+
+/// The place of a hierarchy, and its links.
+fn place(top: BorrowedFd<'_>, hierarchy: &HierarchyView) -> io::Result<()> {
+    mkdirat(top, &hierarchy.name, Mode::from_raw_mode(0o755))?;
     for link in &hierarchy.links {
         match symlinkat(&hierarchy.name, top, link) {
             // Two hierarchies never share a controller, but a link may be named as a directory.

@@ -1,13 +1,13 @@
 use std::{
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
 use rustix::{
     fs::{Mode, OFlags, openat},
     io::Errno,
     pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt},
-    termios::{Winsize, tcsetwinsize},
+    termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize},
 };
 
 use super::{
@@ -42,6 +42,14 @@ fn open_pair(ptmx: OwnedFd, size: Option<ConsoleSize>) -> io::Result<Console> {
     Ok(Console { master: ptmx, slave })
 }
 
+/// Leaves the ends of lines to the terminal behind this one, or they would be converted twice. Before the program
+/// runs: what it writes first counts too.
+pub(crate) fn keep_line_ends(console: BorrowedFd<'_>) -> io::Result<()> {
+    let mut modes = tcgetattr(console)?;
+    modes.output_modes -= OutputModes::ONLCR;
+    Ok(tcsetattr(console, OptionalActions::Now, &modes)?)
+}
+
 /// Opens a pair in the container's tree and shows its slave at `/dev/console`.
 pub(super) fn set_up(tree: &Tree, size: Option<ConsoleSize>) -> io::Result<Console> {
     let flags = OFlags::RDWR | OFlags::NOCTTY;
@@ -60,4 +68,29 @@ pub(crate) fn open_inside(size: Option<ConsoleSize>) -> io::Result<Console> {
         error => error.into(),
     })?;
     open_pair(ptmx, size)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use rustix::{
+        fs::{Mode, OFlags},
+        termios::{OutputModes, tcgetattr},
+    };
+
+    use super::{keep_line_ends, open_pair};
+
+    #[test]
+    fn line_ends_are_left_alone() {
+        let ptmx = rustix::fs::open("/dev/pts/ptmx", OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        let pair = open_pair(ptmx, None).unwrap();
+        let (master, slave) = (pair.master, pair.slave);
+        keep_line_ends(master.as_fd()).unwrap();
+        rustix::io::write(&slave, b"a\n").unwrap();
+        let mut text = [0; 8];
+        let read = rustix::io::read(&master, &mut text).unwrap();
+        assert_eq!(&text[..read], b"a\n");
+        assert!(!tcgetattr(&master).unwrap().output_modes.contains(OutputModes::ONLCR));
+    }
 }

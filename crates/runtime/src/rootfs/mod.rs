@@ -29,7 +29,7 @@ use crate::{
     spec::ConsoleSize,
 };
 
-pub(crate) use console::{Console, open_inside};
+pub(crate) use console::{Console, keep_line_ends, open_inside};
 pub(crate) use mount::open_source;
 use tree::Tree;
 
@@ -51,8 +51,17 @@ pub(crate) struct Assembled {
 pub(crate) struct Sources {
     /// A detached mount that is the root, instead of the plan's path.
     pub(crate) root: Option<OwnedFd>,
-    /// For each mount step a tree that was opened (and id-mapped) with the maker's rights.
-    pub(crate) trees: Vec<Option<OwnedFd>>,
+    /// For each mount step what its source needs of the maker's rights.
+    pub(crate) binds: Vec<Source>,
+}
+
+/// What the maker of the container prepared for one bind mount.
+#[derive(Debug, Default)]
+pub(crate) struct Source {
+    /// The tree that is there before any of the container's mounts, id-mapped where that is wanted.
+    pub(crate) tree: Option<OwnedFd>,
+    /// The user namespace whose id maps the mount is to have.
+    pub(crate) map: Option<OwnedFd>,
 }
 
 /// Mounts everything up to the point where hooks run.
@@ -70,8 +79,8 @@ pub(crate) fn assemble(
     let mut tree = Tree::new(root);
     // A read-only tmpfs must take mount points and device nodes first.
     let mut readonly_later: Vec<(OwnedFd, &str)> = Vec::new();
-    sources.trees.resize_with(plan.mounts.len(), || None);
-    for (step, source) in plan.mounts.iter().zip(sources.trees) {
+    sources.binds.resize_with(plan.mounts.len(), Source::default);
+    for (step, source) in plan.mounts.iter().zip(sources.binds) {
         if step.kind == MountKind::Cgroup {
             cgroup_view::mount(&mut tree, step, view, private_cgroups).on(Step::Mount, "cgroup")?;
         } else {

@@ -15,7 +15,10 @@ use rustix::{
     },
 };
 
-use super::tree::{Target, Tree, is_directory};
+use super::{
+    Source,
+    tree::{Target, Tree, is_directory},
+};
 use crate::{
     init::{At, Step, StepError},
     plan::{MountKind, MountStep},
@@ -25,13 +28,13 @@ const PROC_MAGIC: i64 = 0x9fa0;
 /// The longest value that `fsconfig(2)` takes, in bytes.
 const MAX_VALUE: usize = 255;
 
-/// Performs one mount step; `source` is the tree that the parent opened for a bind, if it did.
+/// Performs one mount step; `source` is what the maker prepared for a bind.
 ///
 /// Returns the mount where it is a tmpfs that is to become read-only once it has been filled.
 pub(super) fn apply(
     tree: &mut Tree,
     step: &MountStep,
-    source: Option<OwnedFd>,
+    source: Source,
     label: &str,
 ) -> Result<Option<OwnedFd>, StepError> {
     let mut step = Cow::Borrowed(step);
@@ -40,11 +43,7 @@ pub(super) fn apply(
         step.to_mut().set &= !attr::RDONLY;
     }
     let done = match &step.kind {
-        MountKind::Bind { recursive } => match source {
-            Some(source) => Ok(source),
-            None => open_source(&step.source, *recursive).on(Step::Mount, source_name(&step)),
-        }
-        .map(Some),
+        MountKind::Bind { recursive } => bind(&step, source, *recursive).map(Some),
         MountKind::Filesystem { name } => {
             filesystem(tree, &step, name, label).on(Step::Mount, name_of(&step))
         }
@@ -75,6 +74,42 @@ fn name_of(step: &MountStep) -> String {
 
 fn source_name(step: &MountStep) -> String {
     format!("source {} of {}", step.source, step.destination)
+}
+
+/// Finds the tree of a bind mount: now, so that a source below what was mounted before is what is seen there.
+///
+/// Where the maker opened a tree, because it has more rights, its tree is the one that is mounted; but what it is
+/// of is looked up here again, and has to be the same.
+fn bind(step: &MountStep, source: Source, recursive: bool) -> Result<OwnedFd, StepError> {
+    let name = || source_name(step);
+    let Some(tree) = source.tree else {
+        let tree = open_source(&step.source, recursive).on(Step::Mount, name())?;
+        if let (Some(map), Some(namespace)) = (&step.id_map, &source.map) {
+            let change = Change { set: attr::IDMAP, ..Change::default() };
+            sys_mount::set_attributes(tree.as_fd(), map.recursive, change, Some(namespace.as_fd()))
+                .on(Step::IdMap, name())?;
+        }
+        return Ok(tree);
+    };
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let found = match rustix::fs::open(&step.source, flags, Mode::empty()) {
+        // The container's user cannot reach it.
+        Err(Errno::ACCESS) => return Ok(tree),
+        found => found.on(Step::Mount, name())?,
+    };
+    if is_same(&found, &tree).on(Step::Mount, name())? {
+        return Ok(tree);
+    }
+    if step.id_map.is_some() {
+        return Err(io::Error::other("an earlier mount covers it, and this one is to be id-mapped"))
+            .on(Step::Mount, name());
+    }
+    clone_fd(found.as_fd(), recursive).on(Step::Mount, name())
+}
+
+fn is_same(one: &OwnedFd, other: &OwnedFd) -> io::Result<bool> {
+    let (one, other) = (rustix::fs::fstat(one)?, rustix::fs::fstat(other)?);
+    Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
 }
 
 /// Clones the tree at a path of the host, detached.

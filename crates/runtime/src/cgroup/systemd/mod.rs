@@ -9,6 +9,7 @@
 //!
 //! [`Cgroup`]: super::Cgroup
 
+mod annotation;
 mod bus;
 mod unit;
 mod wire;
@@ -24,6 +25,7 @@ use rustix::process::{
     set_parent_process_death_signal, waitid,
 };
 
+pub(super) use annotation::properties as annotated;
 pub use bus::BusError;
 pub(super) use unit::{Unit, device_properties, properties};
 pub(super) use wire::Value;

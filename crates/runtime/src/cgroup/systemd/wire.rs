@@ -20,11 +20,15 @@ pub(super) const SIGNAL: u8 = 4;
 pub(in crate::cgroup) enum Value {
     Bool(bool),
     Number(u64),
+    /// A signal's number.
+    Signal(i32),
     Text(String),
     /// PIDs.
     Numbers(Vec<u32>),
     /// A mask of CPUs or memory nodes.
     Bytes(Vec<u8>),
+    /// Names of units, or paths.
+    Texts(Vec<String>),
     /// `DeviceAllow`: node or group, and access.
     Pairs(Vec<(String, String)>),
 }
@@ -34,6 +38,8 @@ impl Value {
         match self {
             Self::Bool(_) => "b",
             Self::Number(_) => "t",
+            Self::Signal(_) => "i",
+            Self::Texts(_) => "as",
             Self::Text(_) => "s",
             Self::Numbers(_) => "au",
             Self::Bytes(_) => "ay",
@@ -107,6 +113,8 @@ impl Writer {
                 self.align(8);
                 self.0.extend(value.to_le_bytes());
             }
+            Value::Signal(number) => self.u32(number.cast_unsigned()),
+            Value::Texts(texts) => self.array(4, |out| texts.iter().for_each(|text| out.text(text))),
             Value::Text(text) => self.text(text),
             Value::Numbers(numbers) => self.array(4, |out| numbers.iter().for_each(|n| out.u32(*n))),
             Value::Bytes(bytes) => self.array(1, |out| out.0.extend(bytes)),
