@@ -26,6 +26,7 @@ pub mod process;
 pub mod resolve;
 pub mod sched;
 pub mod seccomp;
+pub mod socket;
 
 use std::io;
 

@@ -11,6 +11,7 @@ mod serve;
 mod stream;
 mod tcp;
 pub(crate) mod tls;
+mod turn;
 mod unix;
 
 use std::{io, net::TcpListener, os::unix::net::UnixListener, path::PathBuf};

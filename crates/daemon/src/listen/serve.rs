@@ -29,6 +29,7 @@ use super::{
     drain::Drained,
     pace::{Heads, Paced},
     stream::Stream,
+    turn::{Polite, Turn},
 };
 
 /// How long the head of a request, and a TLS handshake, may take.
@@ -184,15 +185,19 @@ impl hyper::body::Body for Answer {
 
 /// Speaks HTTP until the client leaves or the daemon ends.
 async fn speak(stream: Stream, router: Router, mut end: watch::Receiver<bool>, alive: Alive) {
-    let heads = Heads::default();
+    let (heads, turn) = (Heads::default(), Turn::default());
+    let stream = Polite::new(stream, turn.clone());
     let stream = TokioIo::new(Paced::new(stream, heads.clone(), PATIENCE));
     let service = service_fn(move |request: Request<Incoming>| {
         heads.complete();
-        let (router, heads) = (router.clone(), heads.clone());
+        let (router, heads, turn) = (router.clone(), heads.clone(), turn.clone());
         async move {
             let response =
                 crate::http::answer(router, request.map(|body| Body::new(Drained::new(body)))).await;
             let is_http = response.status() != StatusCode::SWITCHING_PROTOCOLS;
+            if !is_http {
+                turn.upgrade();
+            }
             Ok::<_, Infallible>(response.map(|body| Answer { body, heads: is_http.then_some(heads) }))
         }
     });

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    os::fd::AsFd,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -18,6 +19,16 @@ pub(super) enum Stream {
     Unix(UnixStream),
     Tcp(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// What its client has been sent and has not read, where the kernel knows: on this machine.
+    pub(super) fn unread(&self) -> usize {
+        match self {
+            Self::Unix(io) => longshore_sys::socket::unread(io.as_fd()).unwrap_or(0),
+            Self::Tcp(_) | Self::Tls(_) => 0,
+        }
+    }
 }
 
 macro_rules! each {

@@ -1,6 +1,6 @@
 //! More processes in containers.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use serde_json::{Value, json};
 
@@ -108,4 +108,31 @@ fn a_detached_exec_outlives_the_daemon() {
         bed.exec_start(&exec).2
     };
     assert_eq!(run("touch /go; while [ ! -e /done ]; do :; done"), 0);
+}
+
+/// Docker's client for Python reads the head through a buffer, and what comes along in it is lost.
+#[test]
+fn nothing_comes_along_with_the_head_of_an_upgrade() {
+    let bed = Bed::new();
+    let id = bed.run(&["sleep", "1000"], &json!({}));
+    for round in 0..20 {
+        let exec = bed.exec(&id, &["echo", "hello"], &json!({}));
+        let mut client = bed.daemon.connect();
+        let head = "HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Type: application/json\r\n";
+        let request = format!("POST /exec/{exec}/start {head}Content-Length: 2\r\n\r\n{{}}");
+        client.write_all(request.as_bytes()).unwrap();
+        // The output is ready by then, or all but.
+        let mut looked = 0;
+        while looked < 20 {
+            let state = bed.daemon.get(&format!("/exec/{exec}/json")).expect(200).json();
+            looked += if state["Running"] == true || state["ExitCode"] == 0 { 5 } else { 1 };
+        }
+        let mut buffer = [0; 4096];
+        let length = client.read(&mut buffer).unwrap();
+        let head = String::from_utf8_lossy(&buffer[..length]);
+        assert!(head.starts_with("HTTP/1.1 101 ") && head.ends_with("\r\n\r\n"), "{round}: {head:?}");
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).unwrap();
+        assert_eq!(frames(&rest).0, "hello\n");
+    }
 }
