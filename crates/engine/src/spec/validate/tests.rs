@@ -222,13 +222,18 @@ fn ports() {
         ..HostConfig::default()
     };
     for (port, host_port, named) in [
-        ("x", "", "x"),
         ("0/tcp", "", "0/tcp"),
         ("80/fish", "", "80/fish"),
         ("80/tcp", "99999", "99999"),
         ("80/tcp", "2-1", "2-1"),
     ] {
         refused(Config::default(), with(port, host_port), &format!("invalid port specification: {named:?}"));
+    }
+    for (port, why) in
+        [("x", "invalid syntax"), ("19039;1230", "invalid syntax"), ("65536", "value out of range")]
+    {
+        let message = format!("invalid JSON: invalid port '{port}': {why}");
+        refused(Config::default(), with(port, ""), &message);
     }
     for (port, host_port) in [("80/tcp", ""), ("80", "8080"), ("80/sctp", "8000-8010"), ("1/udp", "0")] {
         check(Config::default(), with(port, host_port)).unwrap();

@@ -51,7 +51,9 @@ fn filters_of_a_list() {
         list(json!({"reference": ["*:2", "*/app"]})),
         Ok(vec![vec!["lib/app:1".into()], vec!["base:2".into()]])
     );
-    assert_eq!(list(json!({"until": ["2000-01-01T00:00:20Z"]})), Ok(vec![app, base]));
+    // Before the moment itself, and before each of several.
+    assert_eq!(list(json!({"until": ["2000-01-01T00:00:20.1Z"]})), Ok(vec![app, base.clone()]));
+    assert_eq!(list(json!({"until": ["2000-01-01T00:00:20Z", "2010-01-01"]})), Ok(vec![base]));
     for (filters, message) in [
         (json!({"bogus": ["x"]}), "Invalid filter 'bogus'"),
         (json!({"label!": ["x"]}), "Invalid filter 'label!'"),
