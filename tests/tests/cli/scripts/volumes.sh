@@ -17,6 +17,7 @@ docker rm holds
 docker volume rm v1
 docker volume rm v1
 docker volume ls -q -f dangling=true
+#! 20.10 tells of a creation wherever a volume is named, and of the mount that fills it
 docker events --since 1h --until 0s --filter type=volume --format '{{.Action}}' | sort | uniq -c
 docker create --network none --name cc -v /vol box sleep 1000
 mkdir dir && echo one > dir/a && docker cp dir/a cc:/vol/
