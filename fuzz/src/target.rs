@@ -4,6 +4,7 @@ use longshore_archive::compress::{Compression, Decoder, detect};
 use longshore_archive::limits::Limits;
 use longshore_archive::recipe::Recorder;
 use longshore_archive::tar::{Reader, Writer};
+use longshore_network::dns::{Answer, Code, Query, Response, age};
 use longshore_types::Reference;
 use longshore_types::oci::{ImageConfig, Index, Manifest};
 use std::io::{self, Read};
@@ -23,6 +24,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "manifest", run: manifest },
     Target { name: "config", run: config },
     Target { name: "reference", run: reference },
+    Target { name: "dns", run: dns },
 ];
 
 fn limits() -> Limits {
@@ -101,5 +103,36 @@ fn reference(input: &[u8]) -> bool {
     let Ok(reference) = Reference::parse(text) else { return false };
     let again = Reference::parse(&reference.to_string()).expect("the full form");
     assert_eq!(again.to_string(), reference.to_string());
+    true
+}
+
+/// Reads a question, and an answer. What we answer ourselves fits, and reads as an answer to the question.
+fn dns(input: &[u8]) -> bool {
+    let id = u16::from_be_bytes([input.first().copied().unwrap_or(0), input.get(1).copied().unwrap_or(0)]);
+    let question = input.get(12..).and_then(|rest| {
+        let end = rest.iter().position(|byte| *byte == 0)? + 5;
+        rest.get(..end)
+    });
+    if let Some(found) = Response::parse(input, id, question.unwrap_or_default()) {
+        let mut aged = input.to_vec();
+        age(&mut aged, &found.into_ttls(), 1);
+        assert_eq!(aged.len(), input.len());
+    }
+    let query = match Query::parse(input) {
+        Ok(query) => query,
+        Err(error) => {
+            assert!(error.reply().is_none_or(|reply| reply.len() == 12));
+            return false;
+        }
+    };
+    assert!(query.name().len() <= 4 * 255 && query.question().len() <= 259);
+    let addresses = (0..60).map(|last| Answer::Address([10, 0, 0, last].into()));
+    let answers: Vec<Answer> = addresses.chain([Answer::Name("a.b".into())]).collect();
+    for limit in [512, query.datagram(), 65_535] {
+        let reply = query.reply(Code::NoError, &answers, limit);
+        assert!(reply.len() <= limit, "{} > {limit}", reply.len());
+        let read = Response::parse(&reply, query.id(), query.question()).expect("our own answer");
+        assert_eq!((read.code, read.is_cut), (0, reply[7] < 61));
+    }
     true
 }

@@ -2,14 +2,15 @@
 
 use std::{
     collections::BTreeSet,
-    net::Ipv4Addr,
+    fs,
+    net::{Ipv4Addr, Ipv6Addr},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use rustix::io::Errno;
 
 use crate::{
-    Mac, Result, Subnet,
+    Mac, Result, Subnet, Subnet6,
     error::io,
     netlink::{CREATE, EXCLUSIVE, Family, Message, REPLACE, Socket, attributes},
 };
@@ -25,6 +26,7 @@ const GETROUTE: u16 = 26;
 pub(crate) const IFLA_ADDRESS: u16 = 1;
 pub(crate) const IFLA_IFNAME: u16 = 3;
 pub(crate) const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
 pub(crate) const IFLA_MASTER: u16 = 10;
 pub(crate) const IFLA_LINKINFO: u16 = 18;
 const IFLA_IFALIAS: u16 = 20;
@@ -50,7 +52,11 @@ pub struct Bridge {
     pub owner: String,
     /// The host's address on it, and the network's.
     pub gateway: Option<(Ipv4Addr, Subnet)>,
+    /// The same of IPv6, if the network has it.
+    pub gateway6: Option<(Ipv6Addr, Subnet6)>,
     pub mtu: u32,
+    /// It is somebody else's: it must be there, and is not called ours.
+    pub is_given: bool,
 }
 
 /// A link of the host.
@@ -60,7 +66,7 @@ pub struct Link {
     pub name: String,
     /// What [`Bridge::owner`] was.
     pub owner: String,
-    /// The number of the bridge that it is a port of.
+    /// The bridge that it is a port of.
     pub master: Option<u32>,
 }
 
@@ -87,25 +93,36 @@ impl Links {
             .put(IFLA_MTU, &bridge.mtu.to_ne_bytes())
             .put(IFLA_ADDRESS, &Mac::random().0)
             .nest(IFLA_LINKINFO, &[], |info| info.put_name(INFO_KIND, "bridge"));
-        let made = match socket.call("make bridge", name, make) {
-            Ok(()) => true,
+        let done =
+            if bridge.is_given { Ok(false) } else { socket.call("make bridge", name, make).map(|()| true) };
+        let made = match done {
+            Ok(made) => made,
             Err(error) if error.errno() == Some(Errno::EXIST) => false,
             Err(error) => return Err(error),
         };
-        let mut settings = vec![
-            Message::new(NEWLINK, 0, &link_header(0, UP, UP))
-                .put_name(IFLA_IFNAME, name)
-                .put(IFLA_IFALIAS, bridge.owner.as_bytes()),
-        ];
+        let mut settings =
+            vec![Message::new(NEWLINK, 0, &link_header(0, UP, UP)).put_name(IFLA_IFNAME, name)];
+        if !bridge.is_given {
+            let owner = Message::new(NEWLINK, 0, &link_header(0, UP, UP)).put_name(IFLA_IFNAME, name);
+            settings = vec![owner.put(IFLA_IFALIAS, bridge.owner.as_bytes())];
+        }
         if let Some((address, subnet)) = bridge.gateway {
             let index = index(&mut socket, name)?;
             settings.push(address_message(NEWADDR, CREATE | REPLACE, index, address, subnet));
+        }
+        if let Some((address, subnet)) = bridge.gateway6 {
+            // An interface without IPv6 takes no address of it.
+            sysctl(&format!("ipv6/conf/{name}/disable_ipv6"), "0")?;
+            settings.push(add_address6(index(&mut socket, name)?, address, subnet));
         }
         let done = socket.call_all("configure bridge", name, settings);
         drop(socket);
         let done = done.and_then(|()| {
             // So that what is sent to 127.0.0.1 can be led to a container; the firewall drops what comes from one.
             sysctl(&format!("ipv4/conf/{name}/route_localnet"), "1")?;
+            if bridge.gateway6.is_some() || bridge.is_given {
+                return Ok(());
+            }
             // A network without IPv6 has no link-local addresses either.
             match sysctl(&format!("ipv6/conf/{name}/disable_ipv6"), "1") {
                 Err(error) if error.errno() == Some(Errno::NOENT) => Ok(()),
@@ -121,11 +138,31 @@ impl Links {
 
     /// Takes a link away, with the other end if it is one of a pair. None is fine. Waits for the kernel: milliseconds.
     pub fn delete(&self, name: &str) -> Result<()> {
-        let message = Message::new(DELLINK, 0, &link_header(0, 0, 0)).put_name(IFLA_IFNAME, name);
-        match self.socket().call("delete link", name, message) {
-            Err(error) if error.errno() == Some(Errno::NODEV) => Ok(()),
-            other => other,
+        delete(&mut self.socket(), name)
+    }
+
+    /// Has an interface there that parts of it are given to containers: one that leads nowhere, or (`vlan`) the one of
+    /// a VLAN of another interface. One that is there is taken as it is.
+    pub fn ensure_parent(&self, name: &str, owner: &str, vlan: Option<(&str, u16)>) -> Result<()> {
+        let mut socket = self.socket();
+        let mut make =
+            Message::new(NEWLINK, CREATE | EXCLUSIVE, &link_header(0, UP, UP)).put_name(IFLA_IFNAME, name);
+        make = match vlan {
+            Some((parent, id)) => {
+                let parent = index(&mut socket, parent)?;
+                make.put(IFLA_LINK, &parent.to_ne_bytes()).nest(IFLA_LINKINFO, &[], |info| {
+                    info.put_name(INFO_KIND, "vlan").nest(2, &[], |data| data.put(1, &id.to_ne_bytes()))
+                })
+            }
+            None => make.nest(IFLA_LINKINFO, &[], |info| info.put_name(INFO_KIND, "dummy")),
+        };
+        match socket.call("make interface", name, make) {
+            Ok(()) => {}
+            Err(error) if error.errno() == Some(Errno::EXIST) => return Ok(()),
+            Err(error) => return Err(error),
         }
+        let alias = Message::new(NEWLINK, 0, &link_header(0, UP, UP)).put_name(IFLA_IFNAME, name);
+        socket.call("configure interface", name, alias.put(IFLA_IFALIAS, owner.as_bytes()))
     }
 
     /// Whether there is a link of this name.
@@ -135,6 +172,22 @@ impl Links {
             Err(error) if error.errno() == Some(Errno::NODEV) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// The first address of a link, and its subnet.
+    pub fn address_of(&self, name: &str) -> Result<Option<(Ipv4Addr, Subnet)>> {
+        let mut socket = self.socket();
+        let own = index(&mut socket, name)?;
+        let mut header = [0; 8];
+        header[0] = 2;
+        let bodies = socket.dump("list", "addresses", Message::new(GETADDR, 0, &header))?;
+        let address = |body: &Vec<u8>| {
+            let (head, rest) = body.split_at_checked(8)?;
+            let index = u32::from_ne_bytes([head[4], head[5], head[6], head[7]]);
+            let address: Ipv4Addr = attributes(rest).four(IFA_LOCAL).filter(|_| index == own)?.into();
+            Some((address, Subnet::containing(address, head[1])))
+        };
+        Ok(bodies.iter().find_map(address))
     }
 
     /// All links.
@@ -189,6 +242,15 @@ fn link(body: &[u8]) -> Option<Link> {
     })
 }
 
+/// Takes a link away. None is fine.
+pub(crate) fn delete(socket: &mut Socket, name: &str) -> Result<()> {
+    let message = Message::new(DELLINK, 0, &link_header(0, 0, 0)).put_name(IFLA_IFNAME, name);
+    match socket.call("delete link", name, message) {
+        Err(error) if error.errno() == Some(Errno::NODEV) => Ok(()),
+        other => other,
+    }
+}
+
 /// The number of the link with this name.
 pub(crate) fn index(socket: &mut Socket, name: &str) -> Result<u32> {
     let message = Message::new(GETLINK, 0, &link_header(0, 0, 0)).put_name(IFLA_IFNAME, name);
@@ -218,6 +280,14 @@ pub(crate) fn add_address(index: u32, address: Ipv4Addr, subnet: Subnet) -> Mess
     address_message(NEWADDR, CREATE | REPLACE, index, address, subnet)
 }
 
+/// Gives an IPv6 address to a link, for use at once: nobody else can have it.
+pub(crate) fn add_address6(index: u32, address: Ipv6Addr, subnet: Subnet6) -> Message {
+    // AF_INET6, IFA_F_NODAD.
+    let mut header = [10, subnet.prefix(), 2, 0, 0, 0, 0, 0];
+    header[4..8].copy_from_slice(&index.to_ne_bytes());
+    Message::new(NEWADDR, CREATE | REPLACE, &header).put(1, &address.octets())
+}
+
 pub(crate) fn delete_address(index: u32, address: Ipv4Addr, subnet: Subnet) -> Message {
     address_message(DELADDR, 0, index, address, subnet)
 }
@@ -226,6 +296,22 @@ pub(crate) fn delete_address(index: u32, address: Ipv4Addr, subnet: Subnet) -> M
 pub(crate) fn sysctl(key: &str, value: &str) -> Result<()> {
     let path = format!("/proc/sys/net/{key}");
     std::fs::write(&path, value).map_err(io("write", path))
+}
+
+/// Lets the host route IPv6. Its interfaces go on listening to routers, which they would not when it is one itself.
+pub fn enable_forwarding6() -> Result<()> {
+    const PATH: &str = "/proc/sys/net/ipv6/conf";
+    let read = |path: String| fs::read_to_string(&path).map_err(io("read", path));
+    if read(format!("{PATH}/all/forwarding"))?.trim() == "1" {
+        return Ok(());
+    }
+    for link in fs::read_dir(PATH).map_err(io("read", PATH))?.flatten() {
+        let name = link.file_name().to_string_lossy().into_owned();
+        if name != "all" && read(format!("{PATH}/{name}/accept_ra")).is_ok_and(|now| now.trim() == "1") {
+            sysctl(&format!("ipv6/conf/{name}/accept_ra"), "2")?;
+        }
+    }
+    sysctl("ipv6/conf/all/forwarding", "1")
 }
 
 /// Lets the host route, which networks need that reach out of it. Left alone if it is so already.

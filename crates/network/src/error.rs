@@ -1,8 +1,11 @@
-use std::{io, net::Ipv4Addr};
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 use longshore_types::Kind;
 
-use crate::{Subnet, port::Protocol};
+use crate::{Subnet, Subnet6, port::Protocol};
 
 /// What a call on networks may return.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -20,12 +23,18 @@ pub enum Error {
     SubnetExhausted { subnet: Subnet },
     #[error("Address already in use")]
     AddressTaken { address: Ipv4Addr },
+    #[error("no available IPv6 addresses on this network's address pools: {subnet}")]
+    SubnetExhausted6 { subnet: Subnet6 },
+    #[error("Address already in use")]
+    AddressTaken6 { address: Ipv6Addr },
+    #[error("address {address} is not in subnet {subnet}")]
+    OutOfSubnet6 { address: Ipv6Addr, subnet: Subnet6 },
     #[error("address {address} is not in subnet {subnet}")]
     OutOfSubnet { address: Ipv4Addr, subnet: Subnet },
-    #[error("Bind for {address}:{port} failed: port is already allocated")]
-    PortAllocated { address: Ipv4Addr, port: u16 },
-    #[error("failed to bind host port {address}:{port}/{protocol}: address already in use")]
-    PortInUse { address: Ipv4Addr, port: u16, protocol: Protocol },
+    #[error("Bind for {address}:{port} failed: port is already allocated{holder}")]
+    PortAllocated { address: Ipv4Addr, port: u16, holder: String },
+    #[error("failed to bind host port {address}:{port}/{protocol}: address already in use{holder}")]
+    PortInUse { address: Ipv4Addr, port: u16, protocol: Protocol, holder: String },
     #[error("failed to bind host port {address}:{port}/{protocol}")]
     Bind { address: Ipv4Addr, port: u16, protocol: Protocol, source: io::Error },
     #[error("no free port between {first} and {last} on {address}")]
@@ -37,11 +46,12 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::OutOfSubnet { .. } => Kind::InvalidInput,
-            Self::AddressTaken { .. } => Kind::PermissionDenied,
-            Self::PoolsExhausted | Self::SubnetExhausted { .. } | Self::PortsExhausted { .. } => {
-                Kind::ResourceExhausted
-            }
+            Self::OutOfSubnet { .. } | Self::OutOfSubnet6 { .. } => Kind::InvalidInput,
+            Self::AddressTaken { .. } | Self::AddressTaken6 { .. } => Kind::PermissionDenied,
+            Self::PoolsExhausted
+            | Self::SubnetExhausted { .. }
+            | Self::SubnetExhausted6 { .. }
+            | Self::PortsExhausted { .. } => Kind::ResourceExhausted,
             Self::Io { .. }
             | Self::Answer { .. }
             | Self::PortAllocated { .. }

@@ -19,6 +19,8 @@ pub mod namespace;
 mod netlink;
 pub mod port;
 mod subnet;
+mod subnet6;
 
 pub use error::{Error, Result};
 pub use subnet::{Mac, Subnet, SubnetError};
+pub use subnet6::{Addresses6, Subnet6};

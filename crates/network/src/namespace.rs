@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, Ipv6Addr},
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     path::Path,
 };
@@ -14,7 +14,7 @@ use rustix::{
 };
 
 use crate::{
-    Error, Result, Subnet,
+    Error, Mac, Result, Subnet,
     bridge::{self, UP, link_header, sysctl},
     error::io,
     netlink::{CREATE, Family, Message, REPLACE, Socket},
@@ -124,6 +124,14 @@ impl Inside {
         self.0.call("add default route", &gateway.to_string(), message)
     }
 
+    /// The same of IPv6.
+    pub fn set_default_route6(&mut self, gateway: Ipv6Addr) -> Result<()> {
+        // AF_INET6, table main, of boot, everywhere, unicast.
+        let header = [10, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0];
+        let message = Message::new(24, CREATE | REPLACE, &header).put(5, &gateway.octets());
+        self.0.call("add default route", &gateway.to_string(), message)
+    }
+
     /// Takes an address from a link: nobody answers for it from here on. That there is no such is fine.
     pub fn drop_address(&mut self, link: &str, address: Ipv4Addr, subnet: Subnet) -> Result<()> {
         let gone = |error: &Error| matches!(error.errno(), Some(Errno::NODEV | Errno::ADDRNOTAVAIL));
@@ -139,12 +147,19 @@ impl Inside {
 
     /// The names of its links, without the loopback's.
     pub fn names(&mut self) -> Result<Vec<String>> {
+        Ok(self.links()?.into_iter().map(|(name, _)| name).collect())
+    }
+
+    /// The names and addresses of its links, without the loopback's.
+    pub fn links(&mut self) -> Result<Vec<(String, Mac)>> {
         let bodies = self.0.dump("list", "links", Message::new(18, 0, &link_header(0, 0, 0)))?;
-        let name = |body: &Vec<u8>| {
+        let link = |body: &Vec<u8>| {
             let list = crate::netlink::attributes(body.get(16..)?);
-            list.name(bridge::IFLA_IFNAME).filter(|name| *name != "lo").map(str::to_owned)
+            let name = list.name(bridge::IFLA_IFNAME).filter(|name| *name != "lo")?;
+            let mac = list.get(bridge::IFLA_ADDRESS).and_then(|bytes| bytes.try_into().ok());
+            Some((name.to_owned(), Mac(mac.unwrap_or_default())))
         };
-        Ok(bodies.iter().filter_map(name).collect())
+        Ok(bodies.iter().filter_map(link).collect())
     }
 }
 

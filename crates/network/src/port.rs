@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
+    fmt, fs,
     net::{Ipv4Addr, SocketAddrV4},
     ops::RangeInclusive,
     os::fd::OwnedFd,
@@ -118,7 +118,7 @@ impl Ports {
         let one = |port: u16| {
             let given = table.given.get(&(protocol, port));
             if given.into_iter().flatten().any(|other| overlap(*other, address)) {
-                return Err(Error::PortAllocated { address, port });
+                return Err(Error::PortAllocated { address, port, holder: String::new() });
             }
             hold(address, port, protocol)
         };
@@ -173,7 +173,11 @@ fn hold(address: Ipv4Addr, port: u16, protocol: Protocol) -> Result<Option<Owned
         Protocol::Sctp => (SocketType::STREAM, ipproto::SCTP),
     };
     let fail = |errno| match errno {
-        Errno::ADDRINUSE => Error::PortInUse { address, port, protocol },
+        Errno::ADDRINUSE => {
+            let holder =
+                holder(protocol, port).map(|holder| format!(": {holder} has it")).unwrap_or_default();
+            Error::PortInUse { address, port, protocol, holder }
+        }
         errno => Error::Bind { address, port, protocol, source: errno.into() },
     };
     let socket = match socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, Some(number)) {
@@ -189,6 +193,40 @@ fn hold(address: Ipv4Addr, port: u16, protocol: Protocol) -> Result<Option<Owned
         listen(&socket, 1).map_err(fail)?;
     }
     Ok(Some(socket))
+}
+
+/// The process that has a port of the host.
+fn holder(protocol: Protocol, port: u16) -> Option<String> {
+    let inodes: Vec<String> = ["", "6"]
+        .iter()
+        .filter_map(|six| fs::read_to_string(format!("/proc/thread-self/net/{protocol}{six}")).ok())
+        .flat_map(|table| sockets(&table, protocol, port))
+        .collect();
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    let mut processes = processes.filter(|entry| entry.file_name().as_encoded_bytes()[0].is_ascii_digit());
+    processes.find_map(|process| {
+        let mut files = fs::read_dir(process.path().join("fd")).ok()?.flatten();
+        files.find(|file| {
+            let target = fs::read_link(file.path()).unwrap_or_default();
+            target
+                .to_str()
+                .is_some_and(|target| inodes.iter().any(|inode| target == format!("socket:[{inode}]")))
+        })?;
+        let name = fs::read_to_string(process.path().join("comm")).ok()?;
+        Some(format!("process {} ({})", process.file_name().to_string_lossy(), name.trim()))
+    })
+}
+
+/// The numbers of the sockets that wait on a port, from the kernel's table of them.
+fn sockets(table: &str, protocol: Protocol, port: u16) -> Vec<String> {
+    let of_line = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let own = words.get(1)?.rsplit_once(':')?.1;
+        let waits = protocol != Protocol::Tcp || *words.get(3)? == "0A";
+        let is_it = waits && u16::from_str_radix(own, 16) == Ok(port);
+        words.get(9).filter(|_| is_it).map(|inode| (*inode).to_owned())
+    };
+    table.lines().skip(1).filter_map(of_line).collect()
 }
 
 /// The host's own range.

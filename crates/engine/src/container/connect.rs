@@ -88,6 +88,8 @@ impl Containers {
 /// The lines of a container's `hosts` that are its own.
 fn own_hosts(record: &Record) -> Vec<(String, IpAddr)> {
     let endpoints = record.networking.endpoints_config.iter().flatten().filter_map(|(_, own)| own.as_ref());
-    let addresses = endpoints.filter_map(|own| own.ip_address.parse().ok());
+    let addresses = endpoints
+        .flat_map(|own| [&own.ip_address, &own.global_ipv6_address])
+        .filter_map(|text| text.parse().ok());
     addresses.map(|address| (record.config.hostname.clone(), address)).collect()
 }

@@ -2,20 +2,26 @@
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::PathBuf,
 };
 
 use longshore_network::{
-    Mac, Subnet,
+    Mac, Subnet, Subnet6,
     endpoint::Interface,
     namespace::{Inside, Namespace, unbind},
 };
 use longshore_types::container::{EndpointSettings, NetworkingConfig};
 
 use super::{
-    Attachment, BRIDGE, Endpoint, Error, HOST, NONE, Network, NetworkNamespace, Networks, Result, Sandbox,
-    bridge::Options, create::of_mode, port, random_id, step,
+    Attachment, BRIDGE, DefaultBridge, Endpoint, Error, HOST, NONE, Network, NetworkNamespace, Networks,
+    Result, Sandbox,
+    bridge::Options,
+    create::of_mode,
+    endpoint,
+    macvlan::has_link,
+    open::{DEFAULT_GATEWAY, config4, config6},
+    port, random_id, step,
 };
 use crate::container::Record;
 
@@ -35,10 +41,11 @@ impl Networks {
         let asked = self.asked(record)?;
         let names: Vec<String> = asked.iter().map(|(_, name, _)| name.clone()).collect();
         for (network, ..) in &asked {
-            if self.state().networks.get(network).is_some_and(|network| network.record.driver == "bridge") {
+            if self.state().networks.get(network).is_some_and(|network| has_link(&network.record)) {
                 self.bring_up(network)?;
             }
         }
+        step("network.attach.allocate")?;
         self.allocate(record, asked)?;
         let done = self.build(record);
         if done.is_err() {
@@ -48,6 +55,7 @@ impl Networks {
         let mut attachment = done?;
         if names.iter().any(|name| name == HOST) {
             attachment.namespace = NetworkNamespace::Host;
+            attachment.gateways = self.host_of(Some(Ipv4Addr::LOCALHOST));
         }
         self.state().announce(id);
         self.tell(id, "connect");
@@ -80,6 +88,7 @@ impl Networks {
             None => Ok(()),
         };
         drop(inside);
+        let stepped = step("network.detach.unbind");
         let unbound = unbind(&self.sandbox_key(container));
         let mut state = self.state();
         state.sandboxes.remove(container);
@@ -87,6 +96,7 @@ impl Networks {
             state.release(network, endpoint);
         }
         drop(state);
+        stepped?;
         Ok(withdrawn.and(silenced).and(unbound)?)
     }
 
@@ -119,6 +129,9 @@ impl Networks {
         let mut asked: Vec<(String, String, EndpointSettings)> = Vec::new();
         let configured = record.networking.endpoints_config.iter().flatten();
         for (word, own) in configured {
+            if of_mode(word) == BRIDGE && self.0.settings.default_bridge == DefaultBridge::None {
+                continue;
+            }
             let network = self.find(of_mode(word))?;
             if asked.iter().any(|(id, ..)| *id == network.id) {
                 continue;
@@ -126,7 +139,8 @@ impl Networks {
             let at = if of_mode(word) == mode || network.id == mode { 0 } else { asked.len() };
             asked.insert(at, (network.id, network.name, own.clone().unwrap_or_default()));
         }
-        if record.networking.endpoints_config.is_none() {
+        let is_there = mode != BRIDGE || self.0.settings.default_bridge != DefaultBridge::None;
+        if is_there && record.networking.endpoints_config.is_none() {
             let network = self.find(mode)?;
             asked.push((network.id, network.name, EndpointSettings::default()));
         }
@@ -206,6 +220,9 @@ impl Networks {
             if let Some(gateway) = way_out.and_then(|endpoint| endpoint.gateway) {
                 inside.set_default_route(gateway)?;
             }
+            if let Some(gateway) = way_out6(&endpoints) {
+                inside.set_default_route6(gateway)?;
+            }
             step("network.attach.bind")?;
             namespace.bind(&path)?;
             if self.has_names(&endpoints) && self.serve_names(id, &namespace)? {
@@ -216,7 +233,7 @@ impl Networks {
             }
             attachment.namespace = NetworkNamespace::Path(path);
             if let Some(endpoint) = way_out {
-                attachment.gateways = endpoint.gateway.map(IpAddr::V4).into_iter().collect();
+                attachment.gateways = self.host_of(endpoint.gateway);
                 attachment.ports = self.publish_ports(record, endpoint)?;
             }
         }
@@ -227,11 +244,19 @@ impl Networks {
                 continue;
             };
             if let Some(interface) = &endpoint.interface {
-                attachment.hosts.push((record.config.hostname.clone(), IpAddr::V4(interface.address)));
+                let own = |address| (record.config.hostname.clone(), address);
+                attachment.hosts.push(own(IpAddr::V4(interface.address)));
+                attachment.hosts.extend(interface.address6.map(|(address, _)| own(IpAddr::V6(address))));
             }
             attachment.endpoints.insert(name, endpoint.settings);
         }
         Ok(attachment)
+    }
+
+    /// What a container calls the host whose way out is by this gateway.
+    pub(super) fn host_of(&self, gateway: Option<Ipv4Addr>) -> Vec<IpAddr> {
+        let given = &self.0.settings.host_gateways;
+        if given.is_empty() { gateway.map(IpAddr::V4).into_iter().collect() } else { given.clone() }
     }
 
     /// Whether one of the networks knows its containers by name.
@@ -254,17 +279,23 @@ impl Networks {
         record: &Record,
         endpoint: &Endpoint,
     ) -> Result<longshore_types::container::PortMap> {
-        let Some(interface) = &endpoint.interface else { return Ok(BTreeMap::new()) };
+        // A neighbour of the host is reached at its own address.
+        let interface = endpoint.interface.as_ref().filter(|interface| interface.macvlan.is_none());
+        let Some(interface) = interface else { return Ok(BTreeMap::new()) };
         let binding = self.options(&endpoint.settings.network_id)?.binding;
         let wanted = port::wanted(record, binding)?;
         if wanted.is_empty() {
             return Ok(BTreeMap::new());
         }
+        if !self.0.settings.rules {
+            return Err(Error::NoRules);
+        }
         let fail = |source| Error::Publish {
             name: record.name.clone(),
             endpoint: endpoint.settings.endpoint_id.clone(),
-            source,
+            source: self.with_holder(source),
         };
+        step("network.attach.ports")?;
         let taken = port::take(&self.0.ports, &wanted, interface.address).map_err(fail)?;
         step("network.attach.publish")?;
         if let Some(rules) = self.rules() {
@@ -275,6 +306,16 @@ impl Networks {
             sandbox.published.extend(taken.published);
         }
         Ok(taken.map)
+    }
+
+    /// Says whose a port is that cannot be had.
+    fn with_holder(&self, error: longshore_network::Error) -> longshore_network::Error {
+        let longshore_network::Error::PortAllocated { address, port, .. } = error else { return error };
+        let state = self.state();
+        let mut sandboxes = state.sandboxes.values();
+        let has = |sandbox: &&Sandbox| sandbox.published.iter().any(|published| published.port == port);
+        let holder = sandboxes.find(has).map(|sandbox| format!(" to container {}", sandbox.name));
+        longshore_network::Error::PortAllocated { address, port, holder: holder.unwrap_or_default() }
     }
 
     pub(super) fn options(&self, network: &str) -> Result<Options> {
@@ -316,8 +357,12 @@ impl super::State {
         let Some(network) = self.networks.get_mut(network) else { return };
         let names = endpoint.settings.dns_names.as_deref().unwrap_or_default();
         network.names.remove(&endpoint.settings.endpoint_id, names, &endpoint.addresses());
-        if let (Some(addresses), Some(interface)) = (&mut network.addresses, &endpoint.interface) {
+        let Some(interface) = &endpoint.interface else { return };
+        if let Some(addresses) = &mut network.addresses {
             addresses.release(interface.address);
+        }
+        if let (Some(addresses), Some((address, _))) = (&mut network.addresses6, interface.address6) {
+            addresses.release(address);
         }
     }
 }
@@ -331,13 +376,14 @@ impl Network {
         name: &str,
         mtu: u32,
     ) -> Result<Endpoint> {
-        let own = self.record.name != BRIDGE;
+        let is_named = self.record.name != BRIDGE;
+        let own = endpoint::Options::of(&settings)?;
         settings.network_id.clone_from(&self.record.id);
         settings.endpoint_id = random_id();
         let asked =
             settings.ipam_config.as_ref().map(|config| config.ipv4_address.clone()).unwrap_or_default();
         let Some(addresses) = &mut self.addresses else {
-            return Ok(Endpoint { settings, interface: None, gateway: None });
+            return Ok(Endpoint { settings, interface: None, gateway: None, gateway6: None });
         };
         let subnet = addresses.subnet();
         let mac = settings.mac_address.clone();
@@ -350,24 +396,70 @@ impl Network {
             addresses.take()?
         } else {
             let address: Ipv4Addr = asked.parse().map_err(|_| Error::BadAddress { text: asked.clone() })?;
-            match (own, subnet.contains(address)) {
+            match (is_named, subnet.contains(address)) {
                 (false, _) => return Err(Error::AddressOnDefault),
                 (true, false) => return Err(Error::AddressOutside { address: asked }),
                 (true, true) => addresses.reserve(address)?,
             }
             address
         };
-        let config = self.record.ipam.config.iter().flatten().next();
-        let gateway: Option<Ipv4Addr> = config.and_then(|config| config.gateway.parse().ok());
+        let config = config4(&self.record);
+        let gateway = config.map(|config| {
+            let other = config.auxiliary.as_ref().and_then(|auxiliary| auxiliary.get(DEFAULT_GATEWAY));
+            other.unwrap_or(&config.gateway)
+        });
+        let gateway: Option<Ipv4Addr> = gateway.and_then(|text| text.parse().ok());
         let mac = asked_mac.unwrap_or_else(|| Interface::mac_of(address));
         settings.mac_address = mac.to_string();
         settings.ip_address = address.to_string();
         settings.ip_prefix_len = i64::from(subnet.prefix());
         settings.gateway = gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
-        settings.dns_names = own.then(|| names(record, &settings));
-        let interface = interface(&settings, &options, (name, mac, address, subnet));
+        settings.dns_names = is_named.then(|| names(record, &settings));
+        let (address6, gateway6) = match self.address6(&mut settings) {
+            Ok(six) => six,
+            Err(error) => {
+                self.addresses.iter_mut().for_each(|addresses| addresses.release(address));
+                return Err(error);
+            }
+        };
+        let mut interface = interface(&settings, &options, (name, mac, address, subnet));
+        (interface.address6, interface.sysctls) = (address6, own.sysctls);
+        if let Some(name) = own.name {
+            interface.name = name;
+        }
         let gateway = gateway.filter(|_| !self.record.internal);
-        Ok(Endpoint { settings, interface: Some(interface), gateway })
+        Ok(Endpoint { settings, interface: Some(interface), gateway, gateway6 })
+    }
+}
+
+/// An end's IPv6 address in its subnet, and who leads out.
+type Six = (Option<(Ipv6Addr, Subnet6)>, Option<Ipv6Addr>);
+
+impl Network {
+    /// An end's IPv6 address, where the network has such, and who leads out.
+    fn address6(&mut self, settings: &mut EndpointSettings) -> Result<Six> {
+        let asked = settings.ipam_config.as_ref().map(|own| own.ipv6_address.clone()).unwrap_or_default();
+        let Some(addresses) = &mut self.addresses6 else {
+            // Docker refuses an address that no subnet has.
+            let outside = Error::AddressOutside { address: asked.clone() };
+            return if asked.is_empty() { Ok((None, None)) } else { Err(outside) };
+        };
+        let subnet = addresses.subnet();
+        let address = if asked.is_empty() {
+            addresses.take()?
+        } else {
+            let address: Ipv6Addr = asked.parse().map_err(|_| Error::BadAddress { text: asked.clone() })?;
+            if !subnet.contains(address) {
+                return Err(Error::AddressOutside { address: asked });
+            }
+            addresses.reserve(address)?;
+            address
+        };
+        let gateway: Option<Ipv6Addr> = config6(&self.record).and_then(|config| config.gateway.parse().ok());
+        settings.global_ipv6_address = address.to_string();
+        settings.global_ipv6_prefix_len = i64::from(subnet.prefix());
+        settings.ipv6_gateway = gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
+        Ok((Some((address, subnet)), gateway.filter(|_| !self.record.internal)))
     }
 }
 
@@ -385,12 +477,15 @@ pub(super) fn interface(
     Interface {
         name: name.into(),
         host_name: host_name(settings),
-        bridge: options.bridge.clone(),
+        bridge: options.macvlan.as_ref().map_or(&options.bridge, |(parent, _)| parent).clone(),
+        macvlan: options.macvlan.as_ref().map(|(_, mode)| *mode),
         mac,
         address,
         subnet,
+        address6: None,
         mtu: options.mtu,
         isolated: !options.icc,
+        sysctls: Vec::new(),
     }
 }
 
@@ -416,6 +511,15 @@ pub(super) fn way_out(endpoints: &[(String, Endpoint)]) -> Option<&Endpoint> {
             if other.settings.gw_priority > best.settings.gw_priority { other } else { best }
         },
     )
+}
+
+/// Who leads out what is IPv6.
+pub(super) fn way_out6(endpoints: &[(String, Endpoint)]) -> Option<Ipv6Addr> {
+    let with_gateway = endpoints.iter().map(|(_, own)| own).filter(|own| own.gateway6.is_some());
+    let best = with_gateway.reduce(|best, other| {
+        if other.settings.gw_priority > best.settings.gw_priority { other } else { best }
+    });
+    best?.gateway6
 }
 
 fn silence<'a>(

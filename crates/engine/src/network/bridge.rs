@@ -6,11 +6,16 @@ use std::{
 };
 
 use longshore_network::{
-    bridge::{Bridge, enable_forwarding},
+    bridge::{Bridge, enable_forwarding, enable_forwarding6},
+    endpoint::MacvlanMode,
     firewall::{self, Firewall, Published},
 };
 
-use super::{BRIDGE, Error, Networks, Record, Result, open::ranges};
+use super::{
+    BRIDGE, DefaultBridge, Error, Networks, Record, Result, macvlan,
+    open::{config4, config6, ranges, subnet6},
+    step,
+};
 
 const PREFIX: &str = "com.docker.network.bridge.";
 
@@ -23,8 +28,12 @@ pub(super) struct Options {
     pub(super) icc: bool,
     pub(super) masquerade: bool,
     pub(super) mode: GatewayMode,
+    /// The same for IPv6.
+    pub(super) mode6: GatewayMode,
     /// Where ports are published that name no address.
     pub(super) binding: Ipv4Addr,
+    /// Of networks that are parts of an interface.
+    pub(super) macvlan: Option<(String, MacvlanMode)>,
 }
 
 /// How what is outside reaches the containers.
@@ -64,19 +73,21 @@ impl Options {
                 mtu.ok_or_else(|| bad("com.docker.network.driver.mtu", text))?
             }
         };
-        let mode = match own("gateway_mode_ipv4") {
-            None | Some("nat") => GatewayMode::Nat,
-            Some("routed") => GatewayMode::Routed,
-            Some("nat-unprotected") => GatewayMode::Unprotected,
-            Some("isolated") if record.internal => GatewayMode::Isolated,
-            Some(value) => return Err(bad(&format!("{PREFIX}gateway_mode_ipv4"), value)),
+        let mode = |key: &str| match own(key) {
+            None | Some("nat") => Ok(GatewayMode::Nat),
+            Some("routed") => Ok(GatewayMode::Routed),
+            Some("nat-unprotected") => Ok(GatewayMode::Unprotected),
+            Some("isolated") if record.internal => Ok(GatewayMode::Isolated),
+            Some(value) => Err(bad(&format!("{PREFIX}{key}"), value)),
         };
+        let (mode, mode6) = (mode("gateway_mode_ipv4")?, mode("gateway_mode_ipv6")?);
         let binding = match own("host_binding_ipv4") {
             None => Ipv4Addr::UNSPECIFIED,
             Some(text) => text.parse().map_err(|_| bad(&format!("{PREFIX}host_binding_ipv4"), text))?,
         };
         let (icc, masquerade) = (truth("enable_icc")?, truth("enable_ip_masquerade")?);
-        Ok(Self { bridge, mtu, icc, masquerade, mode, binding })
+        let macvlan = macvlan::of(record)?;
+        Ok(Self { bridge, mtu, icc, masquerade, mode, mode6, binding, macvlan })
     }
 
     fn rules(&self, record: &Record) -> firewall::Network {
@@ -86,6 +97,8 @@ impl Options {
             masquerade: self.masquerade && self.mode != GatewayMode::Routed,
             internal: record.internal,
             open: matches!(self.mode, GatewayMode::Routed | GatewayMode::Unprotected),
+            masquerade6: self.masquerade && self.mode6 != GatewayMode::Routed && record.enable_ipv6,
+            open6: matches!(self.mode6, GatewayMode::Routed | GatewayMode::Unprotected),
         }
     }
 }
@@ -100,6 +113,13 @@ impl Networks {
         if self.state().networks.get(id).is_some_and(|network| network.is_up) {
             return Ok(());
         }
+        if let Some((parent, _)) = Options::of(&record, self.0.settings.mtu)?.macvlan {
+            self.bring_up_parent(&record, &parent)?;
+            if let Some(network) = self.state().networks.get_mut(id) {
+                network.is_up = true;
+            }
+            return Ok(());
+        }
         if record.name == BRIDGE && !self.0.links.exists(&self.0.settings.bridge)? {
             // Somebody may have taken the range since.
             let before = record.clone();
@@ -110,21 +130,34 @@ impl Networks {
         }
         let options = Options::of(&record, self.0.settings.mtu)?;
         let rules = self.firewall(&mut firewall)?;
-        enable_forwarding()?;
-        let gateway =
-            record.ipam.config.iter().flatten().next().and_then(|config| config.gateway.parse().ok());
+        if self.0.settings.forwarding {
+            enable_forwarding()?;
+        }
+        let is_given = record.name == BRIDGE && self.0.settings.default_bridge == DefaultBridge::Given;
+        let gateway = config4(&record).and_then(|config| config.gateway.parse().ok());
+        let gateway6 = config6(&record).and_then(|config| config.gateway.parse().ok());
+        if self.0.settings.forwarding && subnet6(&record).is_some() {
+            enable_forwarding6()?;
+        }
         let gateway = gateway.filter(|_| options.mode != GatewayMode::Isolated);
+        let gateway6 = gateway6.filter(|_| options.mode6 != GatewayMode::Isolated);
         let owner = format!("{}:{}", self.0.settings.table, record.id);
         let bridge = Bridge {
             name: options.bridge.clone(),
             owner,
             gateway: gateway.zip(ranges(&record).0),
+            gateway6: gateway6.zip(subnet6(&record)),
             mtu: options.mtu,
+            is_given,
         };
+        step("network.bridge.make")?;
         self.0.links.ensure_bridge(&bridge)?;
+        step("network.bridge.rules")?;
         // One that is there already, from before the rules were put in place.
-        rules.remove_network(&options.bridge)?;
-        rules.add_network(options.rules(&record))?;
+        if let Some(rules) = rules {
+            rules.remove_network(&options.bridge)?;
+            rules.add_network(options.rules(&record))?;
+        }
         if let Some(network) = self.state().networks.get_mut(id) {
             network.is_up = true;
         }
@@ -136,8 +169,9 @@ impl Networks {
         let firewall = self.lock_firewall();
         let options = Options::of(record, self.0.settings.mtu)?;
         let owner = format!("{}:{}", self.0.settings.table, record.id);
-        if self.0.links.all()?.iter().any(|link| link.name == options.bridge && link.owner == owner) {
-            self.0.links.delete(&options.bridge)?;
+        let link = options.macvlan.as_ref().map_or(&options.bridge, |(parent, _)| parent);
+        if self.0.links.all()?.iter().any(|other| other.name == *link && other.owner == owner) {
+            self.0.links.delete(link)?;
         }
         if let Some(firewall) = firewall.as_ref() {
             firewall.remove_network(&options.bridge)?;
@@ -156,6 +190,9 @@ impl Networks {
     /// Puts the rules of what runs in place of those of an earlier daemon, in one step.
     pub(super) fn install_rules(&self, networks: &[Record], ports: &[Published]) -> Result<()> {
         let mut firewall = self.lock_firewall();
+        if !self.0.settings.rules {
+            return Ok(());
+        }
         let rules = networks.iter().map(|record| Ok(Options::of(record, self.0.settings.mtu)?.rules(record)));
         let rules: Vec<firewall::Network> = rules.collect::<Result<_>>()?;
         let installed = Firewall::install(&self.0.settings.table, rules, ports.iter().copied())?;
@@ -165,14 +202,14 @@ impl Networks {
         Ok(())
     }
 
-    fn firewall(&self, slot: &mut Option<Arc<Firewall>>) -> Result<Arc<Firewall>> {
-        if let Some(firewall) = slot {
-            return Ok(Arc::clone(firewall));
+    fn firewall(&self, slot: &mut Option<Arc<Firewall>>) -> Result<Option<Arc<Firewall>>> {
+        if slot.is_some() || !self.0.settings.rules {
+            return Ok(slot.clone());
         }
         let firewall = Arc::new(Firewall::install(&self.0.settings.table, [], [])?);
         watch(&firewall);
-        *slot = Some(Arc::clone(&firewall));
-        Ok(firewall)
+        *slot = Some(firewall);
+        Ok(slot.clone())
     }
 
     fn lookup(&self, id: &str) -> Option<Record> {

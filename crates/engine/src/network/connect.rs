@@ -6,7 +6,7 @@ use longshore_types::container::{EndpointSettings, PortMap};
 
 use super::{
     BRIDGE, Endpoint, Error, HOST, NONE, Networks, Result,
-    attach::{at_rest, way_out},
+    attach::{at_rest, way_out, way_out6},
     create::of_mode,
     port, step,
 };
@@ -54,15 +54,19 @@ impl Networks {
         }
         self.bring_up(&network.id)?;
         let endpoint = self.allocate_more(container, &network.id, settings)?;
-        let plugged = step("network.connect.plug").and_then(|()| self.plug_in(container, &endpoint));
-        if let Err(error) = plugged {
-            // The first failure is the one to tell.
-            self.unplug(container.id.as_str(), &network.id).ok();
-            return Err(error);
-        }
+        let plugged = step("network.connect.plug")
+            .and_then(|()| self.plug_in(container, &endpoint))
+            .and_then(|()| step("network.connect.route"))
+            .and_then(|()| self.lead_out(container));
+        let ports = match plugged {
+            Ok(ports) => ports,
+            Err(error) => {
+                // The first failure is the one to tell.
+                self.unplug(container.id.as_str(), &network.id).ok();
+                return Err(error);
+            }
+        };
         self.state().announce(container.id.as_str());
-        step("network.connect.route")?;
-        let ports = self.lead_out(container)?;
         self.publish("connect", &network, [("container", container.id.to_string())]);
         Ok(Change { network: network.name, id: network.id, endpoint: Some(endpoint.settings), ports })
     }
@@ -167,7 +171,13 @@ impl Networks {
         drop(state);
         let withdrawn = self.rules().map_or(Ok(()), |rules| rules.withdraw(&published));
         let interface = endpoint.interface.as_ref();
-        let deleted = interface.map_or(Ok(()), |interface| self.0.links.delete(&interface.host_name));
+        let deleted = interface.map_or(Ok(()), |interface| match interface.macvlan {
+            None => self.0.links.delete(&interface.host_name),
+            Some(_) => {
+                let namespace = longshore_network::namespace::Namespace::open(&self.sandbox_key(container))?;
+                interface.unplug(&self.0.links, &mut namespace.inside()?)
+            }
+        });
         self.state().release(network, &endpoint);
         withdrawn.and(deleted)?;
         Ok(true)
@@ -187,6 +197,11 @@ impl Networks {
             let namespace =
                 longshore_network::namespace::Namespace::open(&self.sandbox_key(container.id.as_str()))?;
             namespace.inside()?.set_default_route(gateway)?;
+        }
+        if let Some(gateway) = way_out6(&endpoints) {
+            let namespace =
+                longshore_network::namespace::Namespace::open(&self.sandbox_key(container.id.as_str()))?;
+            namespace.inside()?.set_default_route6(gateway)?;
         }
         if is_published {
             return Ok(None);

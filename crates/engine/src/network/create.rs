@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
-use longshore_network::Subnet;
+use longshore_network::{Subnet, Subnet6};
 use longshore_types::{
     Timestamp,
     network::{ConfigReference, Ipam, IpamConfig, Network as Record},
@@ -8,7 +8,12 @@ use longshore_types::{
 use serde::Deserialize;
 
 use super::{
-    BRIDGE, Error, HOST, NONE, Networks, Result, bridge::Options, is_predefined, open::first, random_id, step,
+    BRIDGE, Error, HOST, NONE, Networks, Result,
+    bridge::Options,
+    is_predefined,
+    macvlan::{self, has_link},
+    open::first,
+    random_id, step,
 };
 use crate::{
     db::{Durability, Table},
@@ -47,7 +52,10 @@ impl Networks {
         if !record.config_from.network.is_empty() {
             self.configure_from(&mut record)?;
         }
-        if record.driver == "bridge" && !record.config_only {
+        for (key, value) in self.0.settings.default_options.get(&record.driver).into_iter().flatten() {
+            record.options.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        if has_link(&record) {
             self.choose_addresses(&mut record)?;
             let options = Options::of(&record, self.0.settings.mtu)?;
             let named = |other: &Record| {
@@ -63,8 +71,7 @@ impl Networks {
             Error::Db(crate::db::DbError::NameTaken { .. }) => Error::Exists { name: record.name.clone() },
             error => error,
         })?;
-        if record.driver == "bridge"
-            && !record.config_only
+        if has_link(&record)
             && let Err(error) = step("network.create.bridge").and_then(|()| self.bring_up(&record.id))
         {
             // The first failure is the one to tell.
@@ -98,14 +105,23 @@ impl Networks {
     fn choose_addresses(&self, record: &mut Record) -> Result<()> {
         let taken = self.taken(Some(&record.id))?;
         let mut configs = record.ipam.config.take().unwrap_or_default();
-        if configs.is_empty() {
-            configs.push(IpamConfig::default());
+        let is_six = |config: &IpamConfig| config.subnet.contains(':');
+        if !configs.iter().any(|config| !is_six(config)) {
+            configs.insert(0, IpamConfig::default());
         }
-        if configs.len() > 1 {
-            let reason = "only one subnet is supported in a network".into();
+        let sixes = configs.iter().filter(|config| is_six(config)).count();
+        if sixes > 1 || configs.len() - sixes > 1 {
+            let reason = "only one subnet of a kind is supported in a network".into();
             return Err(Error::BadConfig { reason });
         }
+        if sixes == 0 && record.enable_ipv6 {
+            configs.push(IpamConfig { subnet: self.choose6().to_string(), ..IpamConfig::default() });
+        }
         for config in &mut configs {
+            if is_six(config) {
+                self.settle6(config, &record.id)?;
+                continue;
+            }
             let subnet = if config.subnet.is_empty() {
                 self.choose(&taken)?
             } else {
@@ -125,6 +141,54 @@ impl Networks {
             }
         }
         record.ipam.config = Some(configs);
+        Ok(())
+    }
+
+    /// The IPv6 subnets of the other networks, and whose they are.
+    fn taken6(&self, except: &str) -> Vec<(Subnet6, String)> {
+        let state = self.state();
+        let others = state.networks.values().filter(|network| network.record.id != except);
+        others
+            .filter_map(|one| {
+                Some((one.addresses6.as_ref()?.subnet(), format!("network {}", one.record.name)))
+            })
+            .collect()
+    }
+
+    pub(super) fn choose6(&self) -> Subnet6 {
+        let taken = self.taken6("");
+        loop {
+            let subnet = Subnet6::random();
+            if !taken.iter().any(|(other, _)| other.overlaps(subnet)) {
+                return subnet;
+            }
+        }
+    }
+
+    fn settle6(&self, config: &mut IpamConfig, id: &str) -> Result<()> {
+        let bad = |reason: String| Error::BadConfig { reason };
+        let text = config.subnet.clone();
+        let subnet: Subnet6 =
+            text.parse().map_err(|source| Error::BadSubnet { text: text.clone(), source })?;
+        if let Some((_, with)) = self.taken6(id).into_iter().find(|(other, _)| other.overlaps(subnet)) {
+            return Err(Error::Overlap { subnet: text, with });
+        }
+        if !config.ip_range.is_empty() {
+            let range = &config.ip_range;
+            let range = range.parse().map_err(|source| Error::BadSubnet { text: range.clone(), source })?;
+            if !subnet.includes(range) {
+                return Err(bad(format!("invalid ip-range {range}: it is not in subnet {subnet}")));
+            }
+        }
+        if config.gateway.is_empty() {
+            config.gateway = subnet.first().to_string();
+        }
+        for address in config.auxiliary.iter().flat_map(BTreeMap::values).chain([&config.gateway]) {
+            if !address.parse().is_ok_and(|address| subnet.contains(address)) {
+                return Err(bad(format!("invalid address {address}: it is not in subnet {subnet}")));
+            }
+        }
+        config.subnet = subnet.to_string();
         Ok(())
     }
 
@@ -154,10 +218,10 @@ fn read(asked: Create) -> Result<Record> {
     }
     let driver = asked.driver.filter(|driver| !driver.is_empty()).unwrap_or_else(|| "bridge".into());
     match driver.as_str() {
-        "bridge" => {}
+        "bridge" | macvlan::DRIVER => {}
         HOST => return Err(Error::OneInstance { name: HOST.into() }),
         "null" => return Err(Error::OneInstance { name: "null".into() }),
-        "macvlan" | "ipvlan" | "overlay" => return Err(Error::UnsupportedDriver { driver }),
+        "ipvlan" | "overlay" => return Err(Error::UnsupportedDriver { driver }),
         _ => return Err(Error::NoSuchDriver { driver }),
     }
     let scope = asked.scope.filter(|scope| !scope.is_empty()).unwrap_or_else(|| "local".into());
@@ -165,9 +229,10 @@ fn read(asked: Create) -> Result<Record> {
         return Err(Error::UnsupportedDriver { driver: "overlay".into() });
     }
     let enable_ipv4 = asked.enable_ipv4.unwrap_or(true);
-    if asked.enable_ipv6 == Some(true) || !enable_ipv4 {
-        return Err(Error::NoIpv6);
+    if !enable_ipv4 {
+        return Err(Error::Ipv6Alone);
     }
+    let enable_ipv6 = asked.enable_ipv6.unwrap_or(false);
     let mut ipam = asked.ipam.unwrap_or_default();
     if ipam.driver.is_empty() {
         ipam.driver = "default".into();
@@ -182,7 +247,7 @@ fn read(asked: Create) -> Result<Record> {
         scope,
         driver,
         enable_ipv4,
-        enable_ipv6: false,
+        enable_ipv6,
         ipam,
         internal: asked.internal.unwrap_or(false),
         attachable: asked.attachable.unwrap_or(false),
@@ -195,9 +260,6 @@ fn read(asked: Create) -> Result<Record> {
 }
 
 fn parse_subnet(text: &str) -> Result<Subnet> {
-    if text.contains(':') {
-        return Err(Error::NoIpv6);
-    }
     text.parse().map_err(|source| Error::BadSubnet { text: text.into(), source })
 }
 

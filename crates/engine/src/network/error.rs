@@ -31,8 +31,8 @@ pub enum Error {
     UnsupportedDriver { driver: String },
     #[error("only one instance of {name:?} network is allowed")]
     OneInstance { name: String },
-    #[error("IPv6 networks are not supported: leave EnableIPv6 out")]
-    NoIpv6,
+    #[error("networks without IPv4 are not supported: leave EnableIPv4 out")]
+    Ipv6Alone,
     #[error("unknown ipam driver {driver:?}: use default")]
     NoSuchIpam { driver: String },
     #[error("invalid network config: invalid subnet {text}")]
@@ -41,15 +41,33 @@ pub enum Error {
     BadConfig { reason: String },
     #[error("invalid pool request: Pool overlaps with other one on this address space: {with} has {subnet}")]
     Overlap { subnet: String, with: String },
+    #[error(
+        "all predefined address pools have been fully subnetted: remove a network or name a subnet; networks {holders} hold them, and routes of the host"
+    )]
+    PoolsExhausted { holders: String },
     #[error("invalid value of option {option}: {value:?}")]
     BadOption { option: String, value: String },
+    #[error("You specified -b & --bip, mutually exclusive options. Please specify only one")]
+    BridgeAndAddress,
+    #[error("the requested parent interface {name} was not found on the host")]
+    NoParent { name: String },
+    #[error("bridge device with non default name {name} must be created manually")]
+    NoGivenBridge { name: String },
+    #[error("ports cannot be published without rules: iptables is false in the daemon's settings")]
+    NoRules,
     #[error("bridge name {name} is in use by network {network}")]
     BridgeTaken { name: String, network: String },
+    #[error(
+        "unrecognised network interface sysctl '{text}'; represent 'net.X.Y.ethN.Z=V' as 'net.X.Y.IFNAME.Z=V', 'X' must be 'ipv4', 'ipv6' or 'mpls'"
+    )]
+    BadSysctl { text: String },
     #[error("invalid IP address: {text}")]
     BadAddress { text: String },
     #[error("invalid MAC address: {text}")]
     BadMac { text: String },
-    #[error("user specified IP address is supported on user defined networks only")]
+    #[error(
+        "invalid endpoint settings:\nuser-specified IP address is supported on user-defined networks only"
+    )]
     AddressOnDefault,
     #[error(
         "user specified IP address is supported only when connecting to networks with user configured subnets"
@@ -57,7 +75,9 @@ pub enum Error {
     AddressWithoutSubnet,
     #[error("invalid endpoint settings: no configured subnet contains IP address {address}")]
     AddressOutside { address: String },
-    #[error("network-scoped alias is supported only for containers in user defined networks")]
+    #[error(
+        "invalid endpoint settings:\nnetwork-scoped aliases are only supported for user-defined networks"
+    )]
     AliasOnDefault,
     #[error("invalid port specification: {text:?}")]
     BadPort { text: String },
@@ -106,13 +126,18 @@ impl Error {
             | Self::BadOption { .. }
             | Self::BadAddress { .. }
             | Self::BadMac { .. }
+            | Self::BadSysctl { .. }
             | Self::AddressOnDefault
             | Self::AddressWithoutSubnet
             | Self::AddressOutside { .. }
             | Self::AliasOnDefault
             | Self::BadPort { .. }
             | Self::UnsupportedDriver { .. }
-            | Self::NoIpv6
+            | Self::BridgeAndAddress
+            | Self::NoGivenBridge { .. }
+            | Self::NoParent { .. }
+            | Self::NoRules
+            | Self::Ipv6Alone
             | Self::PublishIpv6 { .. } => Kind::InvalidInput,
             Self::PredefinedCreate { .. }
             | Self::PredefinedRemove { .. }
@@ -126,6 +151,7 @@ impl Error {
             | Self::SharedMode
             | Self::Connected { .. }
             | Self::NotConnected { .. } => Kind::PermissionDenied,
+            Self::PoolsExhausted { .. } => Kind::ResourceExhausted,
             Self::Publish { source, .. } => source.kind(),
             Self::Network(error) => error.kind(),
             Self::Db(error) => error.kind(),

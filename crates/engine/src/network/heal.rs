@@ -9,7 +9,7 @@ use longshore_network::namespace::Namespace;
 
 use super::{
     Endpoint, Networks, Result,
-    attach::{host_name, way_out},
+    attach::{host_name, way_out, way_out6},
 };
 use crate::container::Record;
 
@@ -45,7 +45,8 @@ impl Networks {
         there: &BTreeSet<String>,
     ) -> Result<()> {
         let is_gone = |endpoint: &Endpoint| {
-            endpoint.interface.as_ref().is_some_and(|interface| !there.contains(&interface.host_name))
+            let pair = endpoint.interface.as_ref().filter(|interface| interface.macvlan.is_none());
+            pair.is_some_and(|interface| !there.contains(&interface.host_name))
         };
         if !endpoints.values().any(is_gone) {
             return Ok(());
@@ -62,6 +63,9 @@ impl Networks {
         let all: Vec<(String, Endpoint)> = endpoints.clone().into_iter().collect();
         if let Some(gateway) = way_out(&all).and_then(|endpoint| endpoint.gateway) {
             inside.set_default_route(gateway)?;
+        }
+        if let Some(gateway) = way_out6(&all) {
+            inside.set_default_route6(gateway)?;
         }
         Ok(())
     }

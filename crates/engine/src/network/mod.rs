@@ -15,9 +15,11 @@ mod bridge;
 mod connect;
 mod create;
 mod dns;
+mod endpoint;
 mod error;
 mod find;
 mod heal;
+mod macvlan;
 mod open;
 mod port;
 mod remove;
@@ -28,13 +30,13 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use longshore_network::{
-    Subnet,
+    Addresses6, Subnet, Subnet6,
     bridge::Links,
     endpoint::Interface,
     firewall::{Firewall, Published},
@@ -71,8 +73,25 @@ pub struct Settings {
     pub exec_root: PathBuf,
     /// The name of the default network's bridge.
     pub bridge: String,
+    pub default_bridge: DefaultBridge,
     /// The address of the default network's bridge, with its subnet.
     pub bip: Option<(Ipv4Addr, Subnet)>,
+    /// Where containers of the default network get their addresses from.
+    pub fixed: Option<Subnet>,
+    /// Whether the default network has IPv6.
+    pub ipv6: bool,
+    /// The IPv6 subnet of the default network.
+    pub fixed6: Option<Subnet6>,
+    /// Where containers of the default network send what is for outside, if not to its bridge.
+    pub gateway: Option<Ipv4Addr>,
+    /// What containers call the host, if not the gateway of their network.
+    pub host_gateways: Vec<IpAddr>,
+    /// Whether there are rules at all. Without, nothing is masqueraded, published or kept apart.
+    pub rules: bool,
+    /// Whether the host is made to route.
+    pub forwarding: bool,
+    /// Options of new networks that do not have them, by driver.
+    pub default_options: BTreeMap<String, BTreeMap<String, String>>,
     /// The name of the table of rules, and of whose the bridges are.
     pub table: String,
     /// What networks are cut from that name no subnet.
@@ -87,6 +106,17 @@ pub struct Settings {
     pub binding: Ipv4Addr,
     /// Of containers that name none.
     pub dns: Resolvers,
+}
+
+/// Where the default network's bridge comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefaultBridge {
+    /// It is made when it is needed.
+    Own,
+    /// Somebody else's, which stays as it is.
+    Given,
+    /// There is no default network.
+    None,
 }
 
 /// What the daemon's configuration says of names.
@@ -144,6 +174,7 @@ struct Network {
     record: Record,
     /// None for those that have none.
     addresses: Option<Addresses>,
+    addresses6: Option<Addresses6>,
     /// Whether its bridge was seen to be there since the start.
     is_up: bool,
     names: dns::Names,
@@ -173,6 +204,7 @@ struct Endpoint {
     /// None on networks without interfaces.
     interface: Option<Interface>,
     gateway: Option<Ipv4Addr>,
+    gateway6: Option<Ipv6Addr>,
 }
 
 /// A running container's end of a network, to be shown.
@@ -185,6 +217,7 @@ pub struct Member {
     pub mac: String,
     /// `address/prefix`, or empty.
     pub address: String,
+    pub address6: String,
 }
 
 /// What is in use of a network's addresses.
@@ -235,6 +268,10 @@ impl Networks {
                 endpoint: settings.endpoint_id.clone(),
                 mac: settings.mac_address.clone(),
                 address: address.map(|address| format!("{address}/{prefix}")).unwrap_or_default(),
+                address6: match settings.global_ipv6_address.as_str() {
+                    "" => String::new(),
+                    address => format!("{address}/{}", settings.global_ipv6_prefix_len),
+                },
             })
         };
         state.sandboxes.iter().filter_map(member).collect()
@@ -269,7 +306,9 @@ impl Inner {
 
 impl Endpoint {
     fn addresses(&self) -> Vec<IpAddr> {
-        self.interface.iter().map(|interface| IpAddr::V4(interface.address)).collect()
+        let Some(interface) = &self.interface else { return Vec::new() };
+        let six = interface.address6.map(|(address, _)| IpAddr::V6(address));
+        [IpAddr::V4(interface.address)].into_iter().chain(six).collect()
     }
 }
 

@@ -6,17 +6,22 @@ use std::{
     sync::Mutex,
 };
 
-use longshore_network::{Subnet, bridge::Links, ipam, port::Ports};
+use longshore_network::{Addresses6, Subnet, Subnet6, bridge::Links, ipam, port::Ports};
 use longshore_types::{
     Timestamp,
     network::{Ipam, IpamConfig, Network as Record},
 };
 
-use super::{BRIDGE, HOST, Inner, NONE, Network, Networks, Result, Settings, State, random_id};
+use super::{
+    BRIDGE, DefaultBridge, Error, HOST, Inner, NONE, Network, Networks, Result, Settings, State, random_id,
+};
 use crate::{
     db::{Db, Durability, Table},
     event::Events,
 };
+
+/// What Docker calls the address of a gateway that is not the bridge's.
+pub(super) const DEFAULT_GATEWAY: &str = "DefaultGatewayIPv4";
 
 impl Networks {
     /// Reads what is kept, and makes what every Docker has. Changes nothing on the host.
@@ -41,7 +46,15 @@ impl Networks {
             state: Mutex::new(State { networks, sandboxes: BTreeMap::new() }),
         };
         let networks = Self(std::sync::Arc::new(inner));
+        let without = networks.0.settings.default_bridge == DefaultBridge::None;
+        if without && let Ok(known) = networks.find(BRIDGE) {
+            networks.0.db.delete(Table::Networks, &known.id, Durability::Disk)?;
+            networks.state().networks.remove(&known.id);
+        }
         for (name, driver) in [(BRIDGE, "bridge"), (HOST, "host"), (NONE, "null")] {
+            if name == BRIDGE && without {
+                continue;
+            }
             networks.ensure_predefined(name, driver)?;
         }
         Ok(networks)
@@ -65,7 +78,7 @@ impl Networks {
         if name == BRIDGE {
             match self.fill_default(&mut record) {
                 // Whoever wants to be on it will be told.
-                Err(error @ super::Error::Network(longshore_network::Error::PoolsExhausted)) => {
+                Err(error @ Error::PoolsExhausted { .. }) => {
                     tracing::warn!(error = crate::line(&error), "the default network has no addresses");
                 }
                 other => other?,
@@ -87,7 +100,15 @@ impl Networks {
     /// The default network, with a subnet that nobody uses now.
     pub(super) fn fill_default(&self, record: &mut Record) -> Result<()> {
         let settings = &self.0.settings;
-        let (gateway, subnet) = match settings.bip {
+        let given = match settings.default_bridge {
+            DefaultBridge::Given if !self.0.links.exists(&settings.bridge)? => {
+                return Err(Error::NoGivenBridge { name: settings.bridge.clone() });
+            }
+            DefaultBridge::Given => self.0.links.address_of(&settings.bridge)?,
+            DefaultBridge::Own | DefaultBridge::None => None,
+        };
+        let fixed = settings.fixed.map(|subnet| (first(subnet), subnet));
+        let (gateway, subnet) = match settings.bip.or(given).or(fixed) {
             Some(bip) => bip,
             None => {
                 let taken = self.taken(Some(&record.id))?;
@@ -97,9 +118,30 @@ impl Networks {
                 (first(subnet), subnet)
             }
         };
-        let config =
+        let mut config =
             IpamConfig { subnet: subnet.to_string(), gateway: gateway.to_string(), ..IpamConfig::default() };
-        record.ipam.config = Some(vec![config]);
+        if let Some(fixed) = settings.fixed.filter(|fixed| *fixed != subnet) {
+            let option = || Error::BadOption { option: "fixed-cidr".into(), value: fixed.to_string() };
+            config.ip_range =
+                Some(fixed).filter(|fixed| subnet.includes(*fixed)).ok_or_else(option)?.to_string();
+        }
+        if let Some(gateway) = settings.gateway {
+            let option = || Error::BadOption { option: "default-gateway".into(), value: gateway.to_string() };
+            let gateway = Some(gateway).filter(|gateway| subnet.contains(*gateway)).ok_or_else(option)?;
+            config.auxiliary = Some([(DEFAULT_GATEWAY.to_owned(), gateway.to_string())].into());
+        }
+        let mut configs = vec![config];
+        if settings.ipv6 {
+            let kept = config6(record).and_then(|config| config.subnet.parse().ok());
+            let subnet = settings.fixed6.or(kept).unwrap_or_else(|| self.choose6());
+            configs.push(IpamConfig {
+                subnet: subnet.to_string(),
+                gateway: subnet.first().to_string(),
+                ..IpamConfig::default()
+            });
+        }
+        record.enable_ipv6 = settings.ipv6;
+        record.ipam.config = Some(configs);
         let options = [
             ("com.docker.network.bridge.default_bridge", "true"),
             ("com.docker.network.bridge.enable_icc", &settings.icc.to_string()),
@@ -113,8 +155,13 @@ impl Networks {
     }
 
     pub(super) fn choose(&self, taken: &[(Subnet, String)]) -> Result<Subnet> {
-        let taken: Vec<Subnet> = taken.iter().map(|(subnet, _)| *subnet).collect();
-        Ok(ipam::choose(&self.0.settings.pools, &taken)?)
+        let ranges: Vec<Subnet> = taken.iter().map(|(subnet, _)| *subnet).collect();
+        ipam::choose(&self.0.settings.pools, &ranges).map_err(|_| {
+            let networks = taken.iter().filter_map(|(_, with)| with.strip_prefix("network "));
+            let mut holders: Vec<&str> = networks.collect();
+            holders.sort_unstable();
+            Error::PoolsExhausted { holders: holders.join(", ") }
+        })
     }
 
     /// The ranges in use, and by whom, but for those of one network.
@@ -141,7 +188,7 @@ impl Network {
         let addresses = match ranges(&record) {
             (Some(subnet), range) => {
                 let mut addresses = longshore_network::ipam::Addresses::new(subnet, range);
-                let config = record.ipam.config.iter().flatten().next();
+                let config = config4(&record);
                 let aux = config
                     .and_then(|config| config.auxiliary.as_ref())
                     .into_iter()
@@ -155,13 +202,41 @@ impl Network {
             }
             (None, _) => None,
         };
-        Self { record, addresses, is_up: false, names: super::dns::Names::default() }
+        let addresses6 = subnet6(&record).map(|subnet| {
+            let config = config6(&record);
+            let range = config.and_then(|config| config.ip_range.parse().ok());
+            let mut addresses = Addresses6::new(subnet, range);
+            let told = config.into_iter().flat_map(|config| {
+                config.auxiliary.iter().flat_map(BTreeMap::values).chain([&config.gateway])
+            });
+            for address in told.filter_map(|text| text.parse().ok()) {
+                // It may be told twice, and then it is taken already.
+                addresses.reserve(address).ok();
+            }
+            addresses
+        });
+        Self { record, addresses, addresses6, is_up: false, names: super::dns::Names::default() }
     }
+}
+
+/// What a network says of its IPv4 addresses.
+pub(super) fn config4(record: &Record) -> Option<&IpamConfig> {
+    record.ipam.config.iter().flatten().find(|config| !config.subnet.contains(':'))
+}
+
+/// What a network says of its IPv6 addresses.
+pub(super) fn config6(record: &Record) -> Option<&IpamConfig> {
+    record.ipam.config.iter().flatten().find(|config| config.subnet.contains(':'))
+}
+
+/// The IPv6 subnet of a network.
+pub(super) fn subnet6(record: &Record) -> Option<Subnet6> {
+    config6(record).filter(|_| record.enable_ipv6)?.subnet.parse().ok()
 }
 
 /// The subnet of a network, and the range that addresses are given from.
 pub(super) fn ranges(record: &Record) -> (Option<Subnet>, Option<Subnet>) {
-    let config = record.ipam.config.iter().flatten().next();
+    let config = config4(record);
     let parse = |text: &String| text.parse().ok();
     (config.and_then(|config| parse(&config.subnet)), config.and_then(|config| parse(&config.ip_range)))
 }

@@ -1,4 +1,4 @@
-use super::{Error, Networks, Record, Result, is_predefined, step};
+use super::{Error, Networks, Record, Result, is_predefined, macvlan::has_link, step};
 use crate::db::{Durability, Table};
 
 impl Networks {
@@ -49,7 +49,7 @@ impl Networks {
         });
         if let Err(error) = removed {
             self.state().networks.insert(record.id.clone(), network);
-            if record.driver == "bridge" && !record.config_only {
+            if has_link(record) {
                 // The first failure is the one to tell.
                 self.bring_up(&record.id).ok();
             }
@@ -60,7 +60,7 @@ impl Networks {
     }
 
     fn take_bridge(&self, record: &Record) -> Result<()> {
-        if record.driver == "bridge" && !record.config_only { self.take_down(record) } else { Ok(()) }
+        if has_link(record) { self.take_down(record) } else { Ok(()) }
     }
 
     /// Removes those that `is_wanted` says and nobody uses; `in_use` has the names and IDs that stopped containers

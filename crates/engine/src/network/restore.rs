@@ -15,7 +15,11 @@ use longshore_network::{
 use longshore_types::container::EndpointSettings;
 
 use super::{
-    Endpoint, Networks, Record as Network, Result, Sandbox, attach, bridge::Options, open::ranges, port,
+    BRIDGE, DefaultBridge, Endpoint, Networks, Record as Network, Result, Sandbox, attach,
+    bridge::Options,
+    macvlan::has_link,
+    open::{ranges, subnet6},
+    port,
 };
 use crate::container::Record;
 
@@ -55,13 +59,15 @@ impl Networks {
             return Ok(());
         }
         let namespace = self.namespace_of(record);
-        let names = namespace.as_ref().and_then(|namespace| namespace.inside().ok()?.names().ok());
-        let names: Vec<String> = names.unwrap_or_default();
-        for (index, endpoint) in endpoints.values_mut().enumerate() {
-            if let Some(interface) = &mut endpoint.interface {
-                let guess = names.get(index).cloned();
-                interface.name = guess.unwrap_or_else(|| format!("eth{index}"));
-            }
+        let links = namespace.as_ref().and_then(|namespace| namespace.inside().ok()?.links().ok());
+        let links = links.unwrap_or_default();
+        let mut free = (0..).map(|index| format!("eth{index}")).filter(|name| {
+            let taken = links.iter().any(|(other, _)| other == name);
+            !taken
+        });
+        for interface in endpoints.values_mut().filter_map(|endpoint| endpoint.interface.as_mut()) {
+            let known = links.iter().find(|(_, mac)| *mac == interface.mac).map(|(name, _)| name.clone());
+            interface.name = known.or_else(|| free.next()).unwrap_or_default();
         }
         if let Some(namespace) = &namespace
             && let Err(error) = self.plug_again(namespace, &mut endpoints, there)
@@ -107,18 +113,31 @@ impl Networks {
     fn endpoint_of(&self, network: &Network, settings: &EndpointSettings) -> Result<Endpoint> {
         let address: Option<Ipv4Addr> = settings.ip_address.parse().ok();
         let (Some(address), (Some(subnet), _)) = (address, ranges(network)) else {
-            return Ok(Endpoint { settings: settings.clone(), interface: None, gateway: None });
+            return Ok(Endpoint {
+                settings: settings.clone(),
+                interface: None,
+                gateway: None,
+                gateway6: None,
+            });
         };
         let options = Options::of(network, self.0.settings.mtu)?;
         let mac = settings.mac_address.parse().unwrap_or_else(|()| Mac::random());
-        let interface = attach::interface(settings, &options, ("eth0", mac, address, subnet));
+        let mut interface = attach::interface(settings, &options, ("eth0", mac, address, subnet));
+        interface.address6 = settings.global_ipv6_address.parse().ok().zip(subnet6(network));
         if let Some(addresses) =
             self.state().networks.get_mut(&network.id).and_then(|one| one.addresses.as_mut())
         {
             addresses.reserve(address)?;
         }
+        if let Some((address, _)) = interface.address6
+            && let Some(addresses) =
+                self.state().networks.get_mut(&network.id).and_then(|one| one.addresses6.as_mut())
+        {
+            addresses.reserve(address)?;
+        }
+        let gateway6 = settings.ipv6_gateway.parse().ok().filter(|_| !network.internal);
         let gateway = settings.gateway.parse().ok().filter(|_| !network.internal);
-        Ok(Endpoint { settings: settings.clone(), interface: Some(interface), gateway })
+        Ok(Endpoint { settings: settings.clone(), interface: Some(interface), gateway, gateway6 })
     }
 
     fn namespace_of(&self, record: &Record) -> Option<Namespace> {
@@ -138,11 +157,24 @@ impl Networks {
                 network.record.clone()
             });
             match record {
+                Some(record) if record.driver != "bridge" => {}
                 Some(record) => there.push(record),
                 None => self.0.links.delete(&link.name)?,
             }
         }
+        there.extend(self.given_in_use());
         Ok(there)
+    }
+
+    /// The default network where its bridge is somebody else's and a container is on it.
+    fn given_in_use(&self) -> Option<Network> {
+        let given = self.0.settings.default_bridge == DefaultBridge::Given;
+        let record = self.find(BRIDGE).ok().filter(|_| given)?;
+        let mut state = self.state();
+        let mut sandboxes = state.sandboxes.values();
+        sandboxes.find(|sandbox| sandbox.endpoints.contains_key(&record.id))?;
+        state.networks.get_mut(&record.id)?.is_up = true;
+        Some(record)
     }
 
     fn sweep_namespaces(&self, running: &[Arc<Record>]) {
@@ -164,7 +196,7 @@ impl Networks {
         if !is_idle {
             return Ok(());
         }
-        for record in self.all().iter().filter(|record| record.driver == "bridge" && !record.config_only) {
+        for record in self.all().iter().filter(|record| has_link(record)) {
             self.take_down(record)?;
         }
         let firewall = self.lock_firewall().take();

@@ -183,7 +183,10 @@ fn ports_are_published_and_given_back() {
             line.starts_with("driver failed programming external connectivity on endpoint two ("),
             "{line}"
         );
-        assert!(line.ends_with("): Bind for 0.0.0.0:8080 failed: port is already allocated"), "{line}");
+        assert!(
+            line.ends_with("): Bind for 0.0.0.0:8080 failed: port is already allocated to container one"),
+            "{line}"
+        );
         assert!(!networks.sandbox_key(two.id.as_str()).exists());
         networks.detach(one.id.as_str()).unwrap();
         let namespace = start(&networks, &mut two).unwrap();
@@ -324,5 +327,185 @@ fn what_runs_goes_on_without_the_daemon_and_is_taken_up() {
             std::io::ErrorKind::ConnectionRefused
         );
         start(&networks, &mut three).unwrap();
+    });
+}
+
+#[test]
+fn what_a_killed_daemon_left_half_done_is_mended() {
+    on_a_host(|| {
+        let place = Place::new();
+        let (networks, _) = place.open();
+        for (name, subnet) in [("blue", "10.8.0.0/24"), ("red", "10.7.0.0/24")] {
+            networks.create(create(name, subnet)).unwrap();
+        }
+        let mut server = container("server", &json!({ "NetworkMode": "blue" }), &Value::Null);
+        let served = start(&networks, &mut server).unwrap();
+        serve(&served, "server");
+        let mut one = container("one", &json!({ "NetworkMode": "red" }), &json!({ "red": {}, "blue": {} }));
+        let namespace = start(&networks, &mut one).unwrap();
+        // Killed while it took one end away, and while it made another that is on no record.
+        let links = longshore_network::bridge::Links::open().unwrap();
+        let host_name = format!("veth{}", &endpoint(&one, "blue").endpoint_id[..8]);
+        links.delete(&host_name).unwrap();
+        let lost = {
+            let state = networks.state();
+            let own = &state.sandboxes[one.id.as_str()].endpoints[&endpoint(&one, "red").network_id];
+            let mut lost = own.interface.clone().unwrap();
+            lost.name = "eth7".into();
+            lost.host_name = "vethdeadbeef".into();
+            lost.address = "10.7.0.77".parse().unwrap();
+            lost.mac = longshore_network::Mac::random();
+            lost
+        };
+        let NetworkNamespace::Path(path) = &namespace else { panic!("{namespace:?}") };
+        let own = Namespace::open(path).unwrap();
+        lost.plug(&links, &own, &mut own.inside().unwrap()).unwrap();
+        drop(networks);
+        let (networks, _) = place.open();
+        networks.restore(&[Arc::new(one.clone()), Arc::new(server)]).unwrap();
+        assert_eq!(ask_from(&namespace, "10.8.0.2:80").as_deref(), Some("server"));
+        assert!(links.exists(&host_name).unwrap() && !links.exists("vethdeadbeef").unwrap());
+        let mut names = own.inside().unwrap().names().unwrap();
+        names.sort();
+        assert_eq!(names, ["eth0", "eth1"]);
+        networks.detach(one.id.as_str()).unwrap();
+    });
+}
+
+#[test]
+fn containers_reach_each_other_by_both_families() {
+    on_a_host(|| {
+        let place = Place::new();
+        let (networks, _) = place.open();
+        let red = Create { enable_ipv6: Some(true), ..create("red", "10.7.0.0/24") };
+        let red = networks.create(red).unwrap();
+        let configs = red.ipam.config.unwrap();
+        assert!(configs[1].subnet.starts_with("fd") && configs[1].gateway.ends_with("::1"), "{configs:?}");
+        let six = |subnet: &str| IpamConfig { subnet: subnet.into(), ..IpamConfig::default() };
+        let ipam = Ipam { config: Some(vec![six("fd00:7::/64")]), ..Ipam::default() };
+        let asked = |name: &str| Create {
+            name: name.into(),
+            enable_ipv6: Some(true),
+            ipam: Some(ipam.clone()),
+            ..Create::default()
+        };
+        let blue = networks.create(asked("blue")).unwrap();
+        assert_eq!(blue.ipam.config.as_ref().unwrap().len(), 2);
+        assert!(matches!(networks.create(asked("again")), Err(Error::Overlap { .. })));
+        let mut one = container("one", &json!({ "NetworkMode": "blue" }), &Value::Null);
+        let config = json!({ "blue": { "IPAMConfig": { "IPv6Address": "fd00:7::9" } } });
+        let mut two = container("two", &json!({ "NetworkMode": "blue" }), &config);
+        let mut far = container("far", &json!({ "NetworkMode": "red" }), &Value::Null);
+        let first = start(&networks, &mut one).unwrap();
+        let second = start(&networks, &mut two).unwrap();
+        let third = start(&networks, &mut far).unwrap();
+        assert_eq!(endpoint(&one, "blue").global_ipv6_address, "fd00:7::2");
+        assert_eq!(endpoint(&one, "blue").ipv6_gateway, "fd00:7::1");
+        assert_eq!(endpoint(&two, "blue").global_ipv6_address, "fd00:7::9");
+        let NetworkNamespace::Path(path) = &second else { panic!("{second:?}") };
+        let listener =
+            Namespace::open(path).unwrap().enter(|| TcpListener::bind("[::]:81").unwrap()).unwrap();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let peer = stream.peer_addr().unwrap().ip().to_string();
+                stream.write_all(peer.as_bytes()).ok();
+            }
+        });
+        assert_eq!(ask_from(&first, "[fd00:7::9]:81").as_deref(), Some("fd00:7::2"));
+        assert_eq!(ask("[fd00:7::9]:81").as_deref(), Some("fd00:7::1"));
+        // Networks are kept apart by this family too.
+        assert_eq!(ask_from(&third, "[fd00:7::9]:81"), None);
+        let members = networks.members(&blue.id);
+        assert!(members.iter().any(|member| member.address6 == "fd00:7::9/64"), "{members:?}");
+        drop(networks);
+        let (networks, _) = place.open();
+        networks.restore(&[Arc::new(one), Arc::new(two.clone())]).unwrap();
+        networks.detach(two.id.as_str()).unwrap();
+        start(&networks, &mut two).unwrap();
+        let mut three = container("three", &json!({ "NetworkMode": "blue" }), &Value::Null);
+        start(&networks, &mut three).unwrap();
+        assert_eq!(endpoint(&three, "blue").global_ipv6_address, "fd00:7::3");
+    });
+}
+
+#[test]
+fn neighbours_of_the_host() {
+    on_a_host(|| {
+        let place = Place::new();
+        let (networks, _) = place.open();
+        let asked = |name: &str, options: &[(&str, &str)]| Create {
+            driver: Some("macvlan".into()),
+            options: Some(options.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()),
+            ..create(name, "10.7.0.0/24")
+        };
+        let missing = networks.create(asked("lan", &[("parent", "eth9")])).unwrap_err();
+        assert!(matches!(missing, Error::NoParent { .. }), "{missing}");
+        let bad = networks.create(asked("lan", &[("parent", "lo")])).unwrap_err();
+        assert!(matches!(bad, Error::BadOption { .. }), "{bad}");
+        // Any interface will do that leads to somebody.
+        let plain = networks.create(create("plain", "10.6.0.0/24")).unwrap();
+        start(&networks, &mut container("other", &json!({ "NetworkMode": "plain" }), &Value::Null)).unwrap();
+        let parent = format!("br-{}", &plain.id[..12]);
+        let bad = networks.create(asked("lan", &[("parent", &parent), ("macvlan_mode", "x")])).unwrap_err();
+        assert!(matches!(bad, Error::BadOption { .. }), "{bad}");
+        networks.create(asked("lan", &[("parent", &parent)])).unwrap();
+        let ports = json!({ "80/tcp": [{ "HostPort": "8080" }] });
+        let mut one = container("one", &json!({ "NetworkMode": "lan", "PortBindings": ports }), &Value::Null);
+        let mut two = container("two", &json!({ "NetworkMode": "lan" }), &Value::Null);
+        let first = start(&networks, &mut one).unwrap();
+        let second = start(&networks, &mut two).unwrap();
+        serve(&first, "one");
+        assert_eq!(ask_from(&second, "10.7.0.2:80").as_deref(), Some("one"));
+        assert_eq!(one.ports["80/tcp"], None);
+        networks.disconnect(&two, "lan").unwrap();
+        let NetworkNamespace::Path(path) = &second else { panic!("{second:?}") };
+        assert!(Namespace::open(path).unwrap().inside().unwrap().names().unwrap().is_empty());
+        drop(networks);
+        let (networks, _) = place.open();
+        networks.restore(&[Arc::new(one.clone())]).unwrap();
+        networks.detach(one.id.as_str()).unwrap();
+        networks.remove("lan").unwrap();
+        assert!(longshore_network::bridge::Links::open().unwrap().exists(&parent).unwrap());
+    });
+}
+
+#[test]
+fn who_holds_the_addresses_is_told() {
+    on_a_host(|| {
+        let place = Place::new();
+        let (networks, _) = place.open();
+        let mut last = Ok(());
+        for number in 0..40 {
+            last = networks.create(create(&format!("n{number}"), "")).map(drop);
+            if last.is_err() {
+                break;
+            }
+        }
+        let error = last.unwrap_err();
+        let line = error.to_string();
+        assert!(line.starts_with("all predefined address pools have been fully subnetted"), "{line}");
+        assert!(line.contains("n0, ") && line.contains("bridge"), "{line}");
+    });
+}
+
+#[test]
+fn an_interface_as_its_container_wants_it() {
+    on_a_host(|| {
+        let place = Place::new();
+        let (networks, _) = place.open();
+        networks.create(create("red", "10.7.0.0/24")).unwrap();
+        let options = json!({
+            "com.docker.network.endpoint.ifname": "dmz0",
+            "com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.log_martians=1",
+        });
+        let config = json!({ "red": { "DriverOpts": options } });
+        let mut one = container("one", &json!({ "NetworkMode": "red" }), &config);
+        let namespace = start(&networks, &mut one).unwrap();
+        let NetworkNamespace::Path(path) = &namespace else { panic!("{namespace:?}") };
+        let own = Namespace::open(path).unwrap();
+        assert_eq!(own.inside().unwrap().names().unwrap(), ["dmz0"]);
+        let key = "/proc/sys/net/ipv4/conf/dmz0/log_martians";
+        let setting = own.enter(|| std::fs::read_to_string(key).unwrap()).unwrap();
+        assert_eq!(setting, "1\n");
     });
 }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use super::{
     Network, Published,
     expression::name16,
-    table::{BRIDGES, INTERNAL, MASQUERADE, NEAR, OPEN, PORTS, PORTS_AT, SAME, message},
+    table::{BRIDGES, INTERNAL, MASQUERADE, MASQUERADE6, NEAR, OPEN, OPEN6, PORTS, PORTS_AT, SAME, message},
 };
 use crate::{
     Subnet,
@@ -47,6 +47,8 @@ pub(super) fn of_network(table: &str, network: &Network, verb: u16) -> Vec<Messa
         (MASQUERADE, network.masquerade && !network.internal),
         (INTERNAL, network.internal),
         (OPEN, network.open),
+        (MASQUERADE6, network.masquerade6 && !network.internal),
+        (OPEN6, network.open6),
     ];
     let mut messages = Vec::new();
     for (set, _) in sets.iter().filter(|(_, member)| *member) {

@@ -29,6 +29,7 @@ const L4PROTO: u32 = 16;
 
 /// `NF_INET_*` families.
 const IPV4: u8 = 2;
+const IPV6: u8 = 10;
 
 /// `NF_CT_STATE_BIT` of established and related.
 const ANSWERS: u32 = 2 | 4;
@@ -105,6 +106,11 @@ impl Rule {
     /// It is IPv4.
     pub(super) fn ipv4(self) -> Self {
         self.meta(NFPROTO, R0).compare(0, &[IPV4])
+    }
+
+    /// It is IPv6.
+    pub(super) fn ipv6(self) -> Self {
+        self.meta(NFPROTO, R0).compare(0, &[IPV6])
     }
 
     /// Its source is in 127.0.0.0/8.

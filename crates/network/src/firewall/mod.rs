@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! table inet NAME
-//!   sets   bridges, masquerade, internal, open   names of bridges
+//!   sets   bridges, internal                     names of bridges
+//!          masquerade, masquerade6, open, open6  the same, by family
 //!          same                                  bridge . bridge: both sides of what stays on one
 //!          near                                  address . bridge: where each source is
 //!   maps   ports     protocol . port            -> address . port
@@ -50,6 +51,9 @@ pub struct Network {
     pub internal: bool,
     /// Everything may come in: its addresses are routed from elsewhere.
     pub open: bool,
+    /// The same of IPv6.
+    pub masquerade6: bool,
+    pub open6: bool,
 }
 
 /// A published port.

@@ -10,8 +10,10 @@ use crate::{
 
 pub(super) const BRIDGES: &str = "bridges";
 pub(super) const MASQUERADE: &str = "masquerade";
+pub(super) const MASQUERADE6: &str = "masquerade6";
 pub(super) const INTERNAL: &str = "internal";
 pub(super) const OPEN: &str = "open";
+pub(super) const OPEN6: &str = "open6";
 pub(super) const SAME: &str = "same";
 pub(super) const NEAR: &str = "near";
 pub(super) const PORTS: &str = "ports";
@@ -113,6 +115,8 @@ fn sets(table: &str) -> Vec<Message> {
         name(MASQUERADE, 2),
         name(INTERNAL, 3),
         name(OPEN, 4),
+        name(MASQUERADE6, 9),
+        name(OPEN6, 10),
         set(table, SAME, 5, (pair, 32), None),
         set(table, PORTS, 6, (port, 8), to),
         set(table, PORTS_AT, 7, (port_at, 12), to),
@@ -166,6 +170,7 @@ fn rules(table: &str) -> Vec<Message> {
         rule("output", |r| r.ipv4().for_this_host().lead(PORTS, false)),
         rule("postrouting", |r| r.source_is_loopback().interface(OIFNAME, BRIDGES).masquerade()),
         rule("postrouting", |r| r.ipv4().interface(IIFNAME, MASQUERADE).same(SAME, true).masquerade()),
+        rule("postrouting", |r| r.ipv6().interface(IIFNAME, MASQUERADE6).same(SAME, true).masquerade()),
         // A container that reaches one of its own network by a published port: the answer must come back here.
         rule("postrouting", |r| r.ipv4().published().near(NEAR).masquerade()),
         rule("forward", |r| r.answers().verdict(ACCEPT)),
@@ -173,7 +178,8 @@ fn rules(table: &str) -> Vec<Message> {
         rule("forward", |r| r.interface(IIFNAME, INTERNAL).verdict(DROP)),
         rule("forward", |r| r.interface(OIFNAME, INTERNAL).verdict(DROP)),
         rule("forward", |r| r.interface(OIFNAME, BRIDGES).published().verdict(ACCEPT)),
-        rule("forward", |r| r.interface(OIFNAME, OPEN).verdict(ACCEPT)),
+        rule("forward", |r| r.ipv4().interface(OIFNAME, OPEN).verdict(ACCEPT)),
+        rule("forward", |r| r.ipv6().interface(OIFNAME, OPEN6).verdict(ACCEPT)),
         rule("forward", |r| r.interface(OIFNAME, BRIDGES).verdict(DROP)),
     ]
 }

@@ -25,6 +25,8 @@ fn network(bridge: &str) -> Network {
         masquerade: true,
         internal: false,
         open: false,
+        masquerade6: true,
+        open6: false,
     }
 }
 
@@ -147,6 +149,30 @@ fn rules_that_somebody_took_away_come_back() {
 }
 
 #[test]
+fn a_table_that_is_watched_comes_back_by_itself() {
+    let site = site(network("br1"), network("br2"));
+    site.firewall.publish(&[published("0.0.0.0", 8080, at("10.1.1.2", 80))]).unwrap();
+    let firewall = std::sync::Arc::new(site.firewall);
+    site.host.run(|| firewall.watch()).unwrap();
+    for round in 0..3 {
+        let other = site.host.run(|| Firewall::install("longshore-test", [], [])).unwrap();
+        if round > 0 {
+            other.remove().unwrap();
+        }
+        let until = std::time::Instant::now() + testkit::patience();
+        // Each try takes its time when nobody answers.
+        while ask(&site.neighbour.namespace, at("192.0.2.2", 8080)).is_none() {
+            assert!(std::time::Instant::now() < until, "round {round}");
+        }
+    }
+    // What is taken away in order stays away.
+    firewall.remove().unwrap();
+    assert!(!firewall.is_there().unwrap());
+    firewall.reinstall().unwrap();
+    assert!(!firewall.is_there().unwrap());
+}
+
+#[test]
 fn a_batch_that_fails_changes_nothing() {
     let site = site(network("br1"), network("br2"));
     let taken = published("0.0.0.0", 8080, at("10.1.1.2", 80));
@@ -190,7 +216,10 @@ fn a_port_is_given_once() {
         // A program of the host has it.
         let program = std::net::TcpListener::bind("127.0.0.1:8080").unwrap();
         let error = ports.reserve(any, Some(8080..=8080), Protocol::Tcp).unwrap_err();
-        assert_eq!(error.to_string(), "failed to bind host port 0.0.0.0:8080/tcp: address already in use");
+        let message = error.to_string();
+        let wanted = "failed to bind host port 0.0.0.0:8080/tcp: address already in use: process ";
+        assert!(message.starts_with(wanted), "{message}");
+        assert!(message.contains(&std::process::id().to_string()), "{message}");
         // Of a range, the next.
         let next = ports.reserve(any, Some(8080..=8082), Protocol::Tcp).unwrap();
         assert_eq!(next.port(), 8081);

@@ -1,6 +1,9 @@
 use std::{collections::BTreeSet, path::Path};
 
-use longshore_network::namespace::{Namespace, unbind};
+use longshore_network::{
+    endpoint::MacvlanMode,
+    namespace::{Namespace, unbind},
+};
 
 use crate::world::{Host, address, ask, at, serve};
 
@@ -32,6 +35,29 @@ fn isolated_ports_reach_the_host_alone() {
     serve(&host.namespace, 81);
     assert_eq!(ask(&one, at("10.9.0.1", 81)), Some(address("10.9.0.2").into()));
     assert_eq!(ask(&one, at("10.9.0.3", 80)), None);
+}
+
+#[test]
+fn parts_of_an_interface_reach_each_other_and_go() {
+    let host = Host::new();
+    host.bridge("lan", "10.9.0.0/24");
+    // An interface that leads to somebody: without a carrier its parts have none.
+    let _neighbour = host.guest("lan", "10.9.0.9");
+    let guest = |own: &str| {
+        let (namespace, mut inside) = Namespace::create().unwrap();
+        let mut interface = host.interface("lan", own, "eth0");
+        interface.macvlan = Some(MacvlanMode::Bridge);
+        interface.plug(&host.links, &namespace, &mut inside).unwrap();
+        (namespace, inside, interface)
+    };
+    let (one, ..) = guest("10.9.0.2");
+    let (two, mut inside, interface) = guest("10.9.0.3");
+    serve(&two, 80);
+    assert_eq!(ask(&one, at("10.9.0.3", 80)), Some(address("10.9.0.2").into()));
+    assert_eq!(inside.names().unwrap(), ["eth0"]);
+    interface.unplug(&host.links, &mut inside).unwrap();
+    interface.unplug(&host.links, &mut inside).unwrap();
+    assert!(inside.names().unwrap().is_empty());
 }
 
 #[test]

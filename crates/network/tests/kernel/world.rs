@@ -53,8 +53,14 @@ impl Host {
     pub(crate) fn bridge(&self, name: &str, subnet: &str) {
         let subnet: Subnet = subnet.parse().expect("a subnet");
         let gateway = Ipv4Addr::from_bits(subnet.address().to_bits() + 1);
-        let bridge =
-            Bridge { name: name.into(), owner: "test".into(), gateway: Some((gateway, subnet)), mtu: 1500 };
+        let bridge = Bridge {
+            name: name.into(),
+            owner: "test".into(),
+            gateway: Some((gateway, subnet)),
+            gateway6: None,
+            mtu: 1500,
+            is_given: false,
+        };
         self.run(|| {
             self.links.ensure_bridge(&bridge).expect("a bridge");
             enable_forwarding().expect("forwarding");
@@ -78,11 +84,14 @@ impl Host {
             name: name.into(),
             host_name: format!("veth{}.{}", tail[2], tail[3]),
             bridge: bridge.into(),
+            macvlan: None,
             mac: Interface::mac_of(address),
             address,
             subnet: Subnet::containing(address, 24),
+            address6: None,
             mtu: 1500,
             isolated: false,
+            sysctls: Vec::new(),
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) async fn inspect(
             endpoint_id: member.endpoint,
             mac_address: member.mac,
             ipv4_address: member.address,
-            ipv6_address: String::new(),
+            ipv6_address: member.address6,
         };
         (member.container, resource)
     });

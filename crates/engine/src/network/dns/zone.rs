@@ -29,7 +29,7 @@ impl Inner {
         let Some(sandbox) = state.sandboxes.get(container) else {
             return Fate::Answered(query.reply(Code::ServerFailure, &[], limit));
         };
-        if let Some(mut answers) = state.own_answers(sandbox, query) {
+        if let Some(mut answers) = state.own_answers(sandbox, query, &self.settings.host_gateways) {
             drop(state);
             fastrand::shuffle(&mut answers);
             return Fate::Answered(query.reply(Code::NoError, &answers, limit));
@@ -51,13 +51,13 @@ impl Inner {
 
 impl State {
     /// The records that we have for it; none if the name is not ours.
-    fn own_answers(&self, sandbox: &Sandbox, query: &Query) -> Option<Vec<Answer>> {
+    fn own_answers(&self, sandbox: &Sandbox, query: &Query, host_gateways: &[IpAddr]) -> Option<Vec<Answer>> {
         let wanted = query.kind()?;
         match wanted {
             kind::PTR => self.name_of(sandbox, query.reverse()?).map(|name| vec![Answer::Name(name)]),
             // That there is no mailer, of a name that there is, means the host itself.
             kind::A | kind::AAAA | kind::MX => {
-                let mut found = self.addresses_of(sandbox, query.name())?;
+                let mut found = self.addresses_of(sandbox, query.name(), host_gateways)?;
                 found.retain(|address| match address {
                     IpAddr::V4(_) => wanted == kind::A,
                     IpAddr::V6(_) => wanted == kind::AAAA,
@@ -68,7 +68,7 @@ impl State {
         }
     }
 
-    fn addresses_of(&self, sandbox: &Sandbox, name: &str) -> Option<Vec<IpAddr>> {
+    fn addresses_of(&self, sandbox: &Sandbox, name: &str, host_gateways: &[IpAddr]) -> Option<Vec<IpAddr>> {
         if name.is_empty() {
             return None;
         }
@@ -94,8 +94,10 @@ impl State {
         if HOST_NAMES.contains(&name) {
             let endpoints: Vec<_> =
                 sandbox.endpoints.iter().map(|(id, endpoint)| (id.clone(), endpoint.clone())).collect();
-            return way_out(&endpoints)
-                .map(|endpoint| endpoint.gateway.map(IpAddr::V4).into_iter().collect());
+            return way_out(&endpoints).map(|endpoint| {
+                let own = endpoint.gateway.map(IpAddr::V4).into_iter().collect();
+                if host_gateways.is_empty() { own } else { host_gateways.to_vec() }
+            });
         }
         None
     }
