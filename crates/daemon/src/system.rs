@@ -32,8 +32,6 @@ pub(crate) struct Facts {
     pub(crate) cpus: usize,
     pub(crate) memory: u64,
     pub(crate) cgroup_version: &'static str,
-    pub(crate) has_swap_limit: bool,
-    pub(crate) has_oom_switch: bool,
     pub(crate) backing_file_system: &'static str,
 }
 
@@ -68,7 +66,6 @@ impl Facts {
         let release = release.unwrap_or_default();
         let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
         let version = if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() { "2" } else { "1" };
-        let swap = ["/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes", "/proc/self/cgroup"];
         Ok(Self {
             id: engine_id(data_root)?,
             host_name: text(names.nodename()),
@@ -79,8 +76,6 @@ impl Facts {
             cpus: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             memory: total_memory(&memory),
             cgroup_version: version,
-            has_swap_limit: Path::new(swap[usize::from(version == "2")]).exists(),
-            has_oom_switch: version == "1",
             backing_file_system: backing(data_root),
         })
     }

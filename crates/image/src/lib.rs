@@ -48,7 +48,7 @@ mod tag;
 pub mod unpack;
 mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 pub use attestation::Attestation;
 pub use commit::{Changed, CommitError, CommitOptions};
@@ -80,21 +80,44 @@ pub struct Images(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     store: Store,
-    registry: Client,
-    settings: Settings,
+    /// Replaced when settings are read again; who has begun goes on with what it has.
+    turns: RwLock<Arc<Turns>>,
     /// Layers being fetched, for everybody.
     flights: Flights<pull::LayerKey, pull::Stage, Arc<pull::Landed>>,
+}
+
+/// What may change while the service runs.
+#[derive(Debug)]
+struct Turns {
+    registry: Client,
+    settings: Arc<Settings>,
     /// Whose turn it is to fetch a layer.
     downloads: Arc<Semaphore>,
+}
+
+impl Turns {
+    fn new(registry: Client, settings: Settings) -> Self {
+        let downloads = Arc::new(Semaphore::new(settings.max_concurrent_downloads.max(1)));
+        Self { registry, settings: Arc::new(settings), downloads }
+    }
 }
 
 impl Images {
     /// The images of `store`, and of the registries that `registry` speaks with.
     #[must_use]
     pub fn new(store: Store, registry: Client, settings: Settings) -> Self {
-        let downloads = Arc::new(Semaphore::new(settings.max_concurrent_downloads.max(1)));
-        let flights = Flights::default();
-        Self(Arc::new(Inner { store, registry, settings, flights, downloads }))
+        let turns = RwLock::new(Arc::new(Turns::new(registry, settings)));
+        Self(Arc::new(Inner { store, turns, flights: Flights::default() }))
+    }
+
+    /// Speaks with registries by other settings from now on.
+    pub fn reload(&self, registry: Client, settings: Settings) {
+        let turns = Arc::new(Turns::new(registry, settings));
+        *self.0.turns.write().unwrap_or_else(PoisonError::into_inner) = turns;
+    }
+
+    fn turns(&self) -> Arc<Turns> {
+        self.0.turns.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Where the images are.
@@ -105,22 +128,22 @@ impl Images {
 
     /// Who speaks with registries.
     #[must_use]
-    pub fn registry(&self) -> &Client {
-        &self.0.registry
+    pub fn registry(&self) -> Client {
+        self.turns().registry.clone()
     }
 
     /// How this service behaves.
     #[must_use]
-    pub fn settings(&self) -> &Settings {
-        &self.0.settings
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.turns().settings)
     }
 
     fn flights(&self) -> &Flights<pull::LayerKey, pull::Stage, Arc<pull::Landed>> {
         &self.0.flights
     }
 
-    fn downloads(&self) -> &Arc<Semaphore> {
-        &self.0.downloads
+    fn downloads(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.turns().downloads)
     }
 
     /// Does work that blocks: the store's, the disk's.

@@ -88,7 +88,8 @@ impl Images {
         options: &PullOptions,
         progress: &dyn Progress,
     ) -> Result<Pulled> {
-        let wanted = options.platform.as_ref().unwrap_or(&self.settings().platform);
+        let settings = self.settings();
+        let wanted = options.platform.as_ref().unwrap_or(&settings.platform);
         let target = self.find_target(repository, name).await?;
         progress.report(ProgressEvent::new(
             name.tag().map_or_else(|| name.familiar(), str::to_owned),

@@ -33,7 +33,8 @@ impl Images {
 
     /// The best of several images: for `platform`, which must fit; else for this machine, else the first.
     pub(crate) fn choose(&self, images: &[ImageId], platform: Option<&Platform>) -> Result<Option<ImageId>> {
-        let matcher = Matcher::new(platform.unwrap_or(&self.settings().platform));
+        let settings = self.settings();
+        let matcher = Matcher::new(platform.unwrap_or(&settings.platform));
         let mut best: Option<(usize, &ImageId)> = None;
         for id in images {
             let Some(image) = self.store().image(id)? else { continue };

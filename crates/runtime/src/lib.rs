@@ -4,6 +4,7 @@ pub mod cgroup;
 pub mod container;
 pub mod defaults;
 pub mod exec;
+pub mod external;
 pub mod failpoint;
 pub mod features;
 pub mod hooks;

@@ -72,7 +72,27 @@ pub struct Info {
     pub security_options: Vec<String>,
     #[serde(rename = "CDISpecDirs")]
     pub cdi_spec_dirs: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub discovered_devices: Vec<Discovered>,
     pub warnings: Option<Vec<String>>,
+}
+
+/// A device that a container may ask for by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Discovered {
+    /// Whose device it is: `cdi`.
+    pub source: &'static str,
+    #[serde(rename = "ID")]
+    pub id: String,
+}
+
+impl Discovered {
+    /// One that is described by a file.
+    #[must_use]
+    pub fn cdi(name: &str) -> Self {
+        Self { source: "cdi", id: name.into() }
+    }
 }
 
 /// What drivers there are.
@@ -175,6 +195,9 @@ fn make_older(fields: &mut Map<String, Value>, version: Version) {
             registries.insert("AllowNondistributableArtifactsCIDRs".into(), json!([]));
             registries.insert("AllowNondistributableArtifactsHostnames".into(), json!([]));
         }
+    }
+    if !version.is_from(50) {
+        fields.remove("DiscoveredDevices");
     }
     if !version.is_from(46) {
         fields.remove("CDISpecDirs");

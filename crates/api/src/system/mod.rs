@@ -5,7 +5,7 @@ mod version;
 
 use serde::{Deserialize, Serialize};
 
-pub use info::{Commit, IndexConfig, Info, Plugins, RegistryConfig, Runtime, Swarm};
+pub use info::{Commit, Discovered, IndexConfig, Info, Plugins, RegistryConfig, Runtime, Swarm};
 pub use version::{Component, Platform, VersionInfo};
 
 /// The release of Docker whose behaviour this engine has, for clients that compare.

@@ -14,6 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use longshore_engine::spec;
 use longshore_types::container::Ulimit;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -44,6 +45,22 @@ pub(crate) enum ConfigError {
     Size(Value),
     #[error("seccomp-profile {}", path.display())]
     Seccomp { path: PathBuf, source: io::Error },
+    #[error("{key} cannot be set: {why}")]
+    Refused { key: String, why: &'static str },
+    #[error("seccomp-profile {}", path.display())]
+    Profile { path: PathBuf, source: spec::SeccompError },
+    #[error("{key}: {value:?} is none of {allowed}")]
+    Mode { key: &'static str, value: String, allowed: &'static str },
+    #[error("specified default runtime {0:?} does not exist: add it to runtimes")]
+    NoRuntime(String),
+    #[error("runtime name {0:?} is reserved for the built-in one")]
+    ReservedRuntime(String),
+    #[error("runtime {name:?}: {what}")]
+    BadRuntime { name: String, what: &'static str },
+    #[error("failed to set log opts")]
+    Log(#[source] longshore_engine::log::Error),
+    #[error("init-path {}", path.display())]
+    InitPath { path: PathBuf, source: io::Error },
     #[error("label {0:?} is not NAME=VALUE")]
     Label(String),
     #[error("conflict labels for {0}")]
@@ -72,6 +89,9 @@ pub(crate) struct Runtime {
     pub(crate) path: String,
     #[serde(alias = "runtimeArgs")]
     pub(crate) args: Vec<String>,
+    /// A shim of containerd's.
+    pub(crate) runtime_type: String,
+    pub(crate) options: Value,
 }
 
 /// Proxies for requests of the daemon's own.
@@ -107,6 +127,7 @@ pub(crate) struct Config {
     pub(crate) labels: Vec<String>,
     pub(crate) live_restore: bool,
     pub(crate) shutdown_timeout: i64,
+    pub(crate) default_stop_timeout: i64,
     pub(crate) max_concurrent_downloads: i64,
     pub(crate) max_concurrent_uploads: i64,
     pub(crate) max_download_attempts: i64,
@@ -134,6 +155,7 @@ pub(crate) struct Config {
     pub(crate) dns_opts: Vec<String>,
     pub(crate) dns_search: Vec<String>,
     pub(crate) features: BTreeMap<String, bool>,
+    pub(crate) cdi_spec_dirs: Option<Vec<PathBuf>>,
     /// What is for networks, by key.
     #[serde(skip)]
     pub(crate) network: Map<String, Value>,
@@ -162,6 +184,7 @@ impl Default for Config {
             labels: Vec::new(),
             live_restore: true,
             shutdown_timeout: 15,
+            default_stop_timeout: 10,
             max_concurrent_downloads: 3,
             max_concurrent_uploads: 5,
             max_download_attempts: 5,
@@ -188,6 +211,7 @@ impl Default for Config {
             dns_opts: Vec::new(),
             dns_search: Vec::new(),
             features: BTreeMap::new(),
+            cdi_spec_dirs: None,
             network: Map::new(),
         }
     }
@@ -226,7 +250,11 @@ impl Read {
         let mut network = Map::new();
         for (key, value) in &merged {
             match table::by_key(key).map(|directive| directive.becomes) {
+                Some(Becomes::Ignored(_) | Becomes::Refused(_)) if table::asks_for_nothing(key, value) => {}
                 Some(Becomes::Ignored(why)) => warnings.push(format!("{key} has no effect: {why}")),
+                Some(Becomes::Refused(why)) => {
+                    return Err(ConfigError::Refused { key: key.clone(), why });
+                }
                 Some(Becomes::Network) => drop(network.insert(key.clone(), value.clone())),
                 _ => {}
             }
@@ -236,6 +264,9 @@ impl Read {
         config.network = network;
         if !config.live_restore {
             warnings.push("live-restore cannot be turned off: containers outlive the daemon always".into());
+        }
+        for (name, _) in config.features.iter().filter(|(name, is_on)| **is_on && *name != "cdi") {
+            warnings.push(format!("feature {name} has no effect"));
         }
         check(&config)?;
         Ok(Self { config, warnings, given })
@@ -296,10 +327,16 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         ("max-concurrent-uploads", config.max_concurrent_uploads, 0),
         ("max-download-attempts", config.max_download_attempts, 1),
         ("shutdown-timeout", config.shutdown_timeout, -1),
+        ("default-stop-timeout", config.default_stop_timeout, -1),
     ];
     if let Some((key, value, _)) = least.into_iter().find(|(_, value, least)| value < least) {
         return Err(ConfigError::Small { key, value });
     }
+    runtimes(config)?;
+    modes(config)?;
+    // Whatever the services refuse is refused here, before anything is touched.
+    let containers = config.containers()?;
+    longshore_engine::log::validate(&containers.log).map_err(ConfigError::Log)?;
     let mut labels = BTreeMap::new();
     for label in &config.labels {
         let (name, value) = label.split_once('=').ok_or_else(|| ConfigError::Label(label.clone()))?;
@@ -308,6 +345,47 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// Runtimes are programs, none is named like the built-in one, and the default is one of them.
+fn runtimes(config: &Config) -> Result<(), ConfigError> {
+    for (name, runtime) in &config.runtimes {
+        let bad = |what| Err(ConfigError::BadRuntime { name: name.clone(), what });
+        if spec::BUILT_IN.contains(&name.as_str()) {
+            return Err(ConfigError::ReservedRuntime(name.clone()));
+        }
+        if !runtime.runtime_type.is_empty() || !runtime.options.is_null() {
+            return bad("there are no shims of containerd's here: name the program's path");
+        }
+        if runtime.path.is_empty() {
+            return bad("it has no path");
+        }
+    }
+    let default = &config.default_runtime;
+    let is_known = default.is_empty()
+        || spec::BUILT_IN.contains(&default.as_str())
+        || config.runtimes.contains_key(default);
+    if is_known { Ok(()) } else { Err(ConfigError::NoRuntime(default.clone())) }
+}
+
+/// Words of which there are few.
+fn modes(config: &Config) -> Result<(), ConfigError> {
+    let modes: [(&'static str, &String, &'static str); 2] = [
+        ("default-ipc-mode", &config.default_ipc_mode, "private and shareable"),
+        ("default-cgroupns-mode", &config.default_cgroupns_mode, "private and host"),
+    ];
+    for (key, value, allowed) in modes {
+        if !value.is_empty() && !allowed.split(" and ").any(|word| word == value) {
+            return Err(ConfigError::Mode { key, value: value.clone(), allowed });
+        }
+    }
+    match &config.init_path {
+        Some(path) => {
+            let found = fs::metadata(path);
+            found.map(drop).map_err(|source| ConfigError::InitPath { path: path.clone(), source })
+        }
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

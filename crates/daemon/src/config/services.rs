@@ -1,5 +1,7 @@
 //! Settings, as the services take them.
 
+use std::path::PathBuf;
+
 use longshore_engine::spec;
 use longshore_types::container::LogConfig;
 use serde_json::Value;
@@ -67,7 +69,10 @@ impl Config {
             },
             ulimits: self.default_ulimits.clone(),
             no_new_privileges: self.no_new_privileges,
+            cdi_directories: self.cdi_directories(),
             init: self.init,
+            init_path: self.init_path.clone(),
+            stop_timeout: self.default_stop_timeout,
             seccomp_profile: self.seccomp()?,
             default_runtime: or(&self.default_runtime, defaults.default_runtime),
             runtimes: self.runtimes.iter().map(runtime).collect(),
@@ -76,13 +81,28 @@ impl Config {
         })
     }
 
+    /// Where devices are described: nowhere where the feature is off.
+    pub(crate) fn cdi_directories(&self) -> Vec<PathBuf> {
+        if self.features.get("cdi") == Some(&false) {
+            return Vec::new();
+        }
+        let said = self.cdi_spec_dirs.clone();
+        let all = said.unwrap_or_else(|| spec::cdi::DIRECTORIES.map(Into::into).to_vec());
+        all.into_iter().filter(|directory| !directory.as_os_str().is_empty()).collect()
+    }
+
     /// The text of the seccomp profile, or the word for one.
     fn seccomp(&self) -> Result<String, ConfigError> {
         match self.seccomp_profile.as_str() {
             "" | "builtin" => Ok(String::new()),
             "unconfined" => Ok("unconfined".into()),
-            path => std::fs::read_to_string(path)
-                .map_err(|source| ConfigError::Seccomp { path: path.into(), source }),
+            path => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| ConfigError::Seccomp { path: path.into(), source })?;
+                spec::check_seccomp(&text)
+                    .map_err(|source| ConfigError::Profile { path: path.into(), source })?;
+                Ok(text)
+            }
         }
     }
 }

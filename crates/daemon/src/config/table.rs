@@ -1,6 +1,8 @@
 //! Every directive of dockerd's: its flag, its key in the file, and what becomes of it here.
 
-use Becomes::{Honoured, Ignored, Network, Reloaded};
+use serde_json::Value;
+
+use Becomes::{Honoured, Ignored, Network, Refused, Reloaded};
 use Shape::{Flag, List, Number, Pairs, Text};
 
 /// What a directive's value looks like on the command line.
@@ -26,6 +28,8 @@ pub(super) enum Becomes {
     Network,
     /// Taken and warned of: the reason.
     Ignored(&'static str),
+    /// Refused, as whoever asks for it relies on it: the reason.
+    Refused(&'static str),
 }
 
 /// A directive.
@@ -58,7 +62,6 @@ const fn short(letter: char, directive: Directive) -> Directive {
 const OTHER_BUILDER: &str = "images are built without it";
 const NO_CONTAINERD: &str = "there is no containerd";
 const NO_SWARM: &str = "there is no swarm mode";
-const NO_PLUGINS: &str = "there are no plugins";
 const ONE_DRIVER: &str = "overlay mounts are the only storage";
 const UNKNOWN: &str = "not supported yet";
 
@@ -80,12 +83,19 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Ignored",
     ),
     row("api-cors-header", "api-cors-header", Text, Ignored("browsers are not let in"), "Ignored"),
-    row("authorization-plugin", "authorization-plugins", List, Ignored(NO_PLUGINS), "Ignored"),
+    row(
+        "authorization-plugin",
+        "authorization-plugins",
+        List,
+        Refused("there are no plugins, and nobody would be asked: use TLS with clients' certificates"),
+        "Refused",
+    ),
     row("bip", "bip", Text, Network, "Address and prefix of the default bridge"),
     row("bip6", "bip6", Text, Network, "IPv6 address and prefix of the default bridge"),
     short('b', row("bridge", "bridge", Text, Network, "Attach containers to this bridge; none for none")),
     row("", "builder", Text, Ignored(OTHER_BUILDER), ""),
-    row("cdi-spec-dir", "cdi-spec-dirs", List, Ignored(UNKNOWN), "Ignored"),
+    row("bridge-accept-fwmark", "bridge-accept-fwmark", Text, Ignored(UNKNOWN), "Ignored"),
+    row("cdi-spec-dir", "cdi-spec-dirs", List, Honoured, "Directories that describe devices (CDI)"),
     row("cgroup-parent", "cgroup-parent", Text, Honoured, "Parent cgroup of containers"),
     row("config-file", "", Text, Honoured, "File of settings"),
     row("containerd", "containerd", Text, Ignored(NO_CONTAINERD), "Ignored"),
@@ -113,7 +123,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "default-cgroupns-mode",
         "default-cgroupns-mode",
         Text,
-        Honoured,
+        Reloaded,
         "Cgroup namespace of containers: host or private",
     ),
     row("default-gateway", "default-gateway", Text, Network, "IPv4 gateway of the default bridge"),
@@ -122,12 +132,19 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "default-ipc-mode",
         "default-ipc-mode",
         Text,
-        Honoured,
+        Reloaded,
         "IPC mode of containers: shareable or private",
     ),
     row("default-network-opt", "default-network-opts", Pairs, Network, "Options of new networks"),
     row("default-runtime", "default-runtime", Text, Reloaded, "OCI runtime of containers"),
     row("default-shm-size", "default-shm-size", Text, Reloaded, "Size of /dev/shm"),
+    row(
+        "default-stop-timeout",
+        "default-stop-timeout",
+        Number,
+        Reloaded,
+        "Seconds that containers have to end when they are asked to",
+    ),
     row("default-ulimit", "default-ulimits", Pairs, Honoured, "Limits of containers: NAME=SOFT[:HARD]"),
     row("", "deprecated-key-path", Text, Ignored("manifests are not signed"), ""),
     row("dns", "dns", List, Honoured, "DNS servers of containers"),
@@ -183,6 +200,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("metrics-addr", "metrics-addr", Text, Honoured, "Address of metrics: 127.0.0.1:9323"),
     row("", "min-api-version", Text, Ignored("all versions from 1.24 on are served, always"), ""),
     row("mtu", "mtu", Number, Network, "MTU of containers"),
+    row("network-diagnostic-port", "network-diagnostic-port", Number, Ignored(UNKNOWN), "Ignored"),
+    row("nri-opts", "nri-opts", Pairs, Ignored("there is no NRI"), "Ignored"),
     row("network-control-plane-mtu", "network-control-plane-mtu", Number, Ignored(NO_SWARM), "Ignored"),
     row("no-new-privileges", "no-new-privileges", Flag, Honoured, "Containers gain no privileges"),
     row("no-proxy", "no-proxy", Text, Honoured, "Hosts that are reached without a proxy"),
@@ -192,7 +211,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("", "proxies", Text, Honoured, ""),
     row("raw-logs", "raw-logs", Flag, Honoured, "No colours and times in the log"),
     row("registry-mirror", "registry-mirrors", List, Reloaded, "Mirrors of Docker Hub"),
-    row("rootless", "rootless", Flag, Ignored(UNKNOWN), "Ignored"),
+    row("", "resolv-conf", Text, Ignored("the host's own is used"), ""),
+    row("rootless", "rootless", Flag, Refused("the daemon runs as root"), "Refused"),
     row(
         "seccomp-profile",
         "seccomp-profile",
@@ -200,16 +220,26 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         Honoured,
         "Seccomp profile: a path, builtin or unconfined",
     ),
-    row("selinux-enabled", "selinux-enabled", Flag, Ignored(UNKNOWN), "Ignored"),
+    row(
+        "selinux-enabled",
+        "selinux-enabled",
+        Flag,
+        Refused(
+            "containers get no SELinux labels: leave it out, and confine them by seccomp and capabilities",
+        ),
+        "Refused",
+    ),
     row(
         "shutdown-timeout",
         "shutdown-timeout",
         Number,
-        Reloaded,
-        "Seconds that containers have to end at shutdown",
+        Ignored("containers outlive the daemon: none is stopped at its end"),
+        "Ignored",
     ),
     short('s', row("storage-driver", "storage-driver", Text, Ignored(ONE_DRIVER), "Ignored")),
     row("storage-opt", "storage-opts", List, Ignored(ONE_DRIVER), "Ignored"),
+    row("", "swarm-raft-election-tick", Number, Ignored(NO_SWARM), ""),
+    row("", "swarm-raft-heartbeat-tick", Number, Ignored(NO_SWARM), ""),
     row("swarm-default-advertise-addr", "swarm-default-advertise-addr", Text, Ignored(NO_SWARM), "Ignored"),
     row("tls", "tls", Flag, Honoured, "TLS on TCP; implied by --tlsverify"),
     row("tlscacert", "tlscacert", Text, Honoured, "Certificates of those who sign clients' certificates"),
@@ -218,9 +248,36 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     row("tlsverify", "tlsverify", Flag, Honoured, "TLS on TCP, for clients with a certificate"),
     row("userland-proxy", "userland-proxy", Flag, Network, "Proxy for published ports on loopback"),
     row("userland-proxy-path", "userland-proxy-path", Text, Ignored("there is no program for it"), "Ignored"),
-    row("userns-remap", "userns-remap", Text, Ignored(UNKNOWN), "Ignored"),
+    row(
+        "userns-remap",
+        "userns-remap",
+        Text,
+        Refused("not supported yet: root of a container would be root of the host all the same"),
+        "Refused",
+    ),
     row("validate", "", Flag, Honoured, "Check the settings and exit"),
 ];
+
+/// Values that ask for what is so anyway, of directives that are taken and warned of.
+const SO_ANYWAY: [(&str, &str); 4] = [
+    ("storage-driver", "overlay2"),
+    ("storage-driver", "overlayfs"),
+    ("exec-opts", "native.cgroupdriver=cgroupfs"),
+    ("min-api-version", "1.24"),
+];
+
+/// Whether a value asks for nothing: a switch that is off, an empty list, or what is so anyway.
+pub(super) fn asks_for_nothing(key: &str, value: &Value) -> bool {
+    let is_so = |text: &str| text.is_empty() || SO_ANYWAY.contains(&(key, text));
+    match value {
+        Value::Null => true,
+        Value::Bool(value) => !value,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => is_so(text),
+        Value::Array(items) => items.iter().all(|item| item.as_str().is_some_and(is_so)),
+        Value::Object(fields) => fields.is_empty(),
+    }
+}
 
 /// The directive with this key in the file.
 pub(super) fn by_key(key: &str) -> Option<&'static Directive> {

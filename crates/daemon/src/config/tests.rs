@@ -76,10 +76,14 @@ fn keys_that_nobody_knows_are_named() {
 
 #[test]
 fn what_has_no_effect_is_warned_of() {
-    let read = read(&["--storage-driver", "zfs"], r#"{"userns-remap": "default", "live-restore": false}"#);
-    let warnings = read.expect("settings").warnings;
-    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    let file =
+        r#"{"shutdown-timeout": 3, "live-restore": false, "features": {"cdi": true, "x": true, "y": false}}"#;
+    let warnings = read(&["--storage-driver", "zfs"], file).expect("settings").warnings;
+    assert_eq!(warnings.len(), 4, "{warnings:?}");
     assert!(warnings.iter().any(|warning| warning.starts_with("storage-driver has no effect: ")));
+    let file = r#"{"selinux-enabled": false, "storage-driver": "overlay2", "experimental": false, "storage-opts": [],
+                   "exec-opts": ["native.cgroupdriver=cgroupfs"]}"#;
+    assert_eq!(read(&[], file).expect("settings").warnings, Vec::<String>::new());
 }
 
 #[test]
@@ -97,6 +101,21 @@ fn what_makes_no_sense_is_refused() {
         (&[], r#"{"debug": "yes"}"#),
         (&[], r#"{"max-concurrent-uploads": -1}"#),
         (&[], r#"{"max-download-attempts": 0}"#),
+        (&[], r#"{"userns-remap": "default"}"#),
+        (&["--selinux-enabled"], ""),
+        (&["--authorization-plugin", "x"], ""),
+        (&["--rootless"], ""),
+        (&["--default-runtime", "x"], ""),
+        (&["--add-runtime", "runc=/x"], ""),
+        (&[], r#"{"runtimes": {"x": {"runtimeType": "io.containerd.kata.v2"}}}"#),
+        (&[], r#"{"runtimes": {"x": {}}}"#),
+        (&["--default-ipc-mode", "host"], ""),
+        (&["--default-cgroupns-mode", "shared"], ""),
+        (&["--init-path", "/nothing/here"], ""),
+        (&["--log-driver", "x"], ""),
+        (&["--log-opt", "colour=red"], ""),
+        (&["--seccomp-profile", "/etc/hostname"], ""),
+        (&["--default-shm-size", "much"], ""),
     ] {
         read(args, file).expect_err("nonsense");
     }
@@ -121,4 +140,59 @@ fn the_last_of_a_flag_counts() {
     assert_eq!(config.log_driver, "local");
     assert!(!config.init);
     assert_eq!(config.labels, ["a=b", "c=d"]);
+}
+
+/// What each directive does, by its key or, where it has none, its flag. A new one has to be looked at here.
+#[test]
+fn no_directive_is_silent() {
+    let fields = Fields::default();
+    for directive in table::DIRECTIVES {
+        let name = if directive.key.is_empty() { directive.flag } else { directive.key };
+        match directive.becomes {
+            // Read by the services that `services.rs` and the routes set up: each is a field, or it could not be read.
+            Becomes::Honoured | Becomes::Reloaded => {
+                assert!(fields.0.contains(&name.to_owned()), "{name} is honoured by nobody");
+            }
+            Becomes::Network => {}
+            Becomes::Ignored(why) | Becomes::Refused(why) => {
+                assert!(!why.is_empty());
+                let value = match directive.shape {
+                    table::Shape::Flag => Value::Bool(true),
+                    table::Shape::Text => "x".into(),
+                    table::Shape::Number => 7.into(),
+                    table::Shape::List => serde_json::json!(["x"]),
+                    table::Shape::Pairs => serde_json::json!({ "x": "y" }),
+                };
+                if directive.key.is_empty() {
+                    continue;
+                }
+                let file = serde_json::json!({ directive.key: value }).to_string();
+                match (read(&[], &file), directive.becomes) {
+                    (Ok(read), Becomes::Ignored(_)) => {
+                        assert!(
+                            read.warnings.iter().any(|warning| warning.starts_with(name)),
+                            "{name} is silent"
+                        );
+                    }
+                    (Err(error), Becomes::Refused(_)) => assert!(error.contains(name), "{name}: {error}"),
+                    (read, becomes) => panic!("{name}: {becomes:?}, {read:?}"),
+                }
+            }
+        }
+    }
+}
+
+/// The names of the fields that settings are read into.
+struct Fields(Vec<String>);
+
+impl Default for Fields {
+    fn default() -> Self {
+        let shown = format!("{:#?}", Config::default());
+        let fields = shown.lines().filter_map(|line| {
+            let field = line.strip_prefix("    ")?;
+            let (name, _) = field.split_once(':')?;
+            (!name.starts_with(' ')).then(|| name.replace('_', "-"))
+        });
+        Self(fields.collect())
+    }
 }

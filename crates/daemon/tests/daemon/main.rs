@@ -10,6 +10,7 @@ mod busy;
 mod compat;
 mod containers;
 mod crash;
+mod devices;
 mod exhaustion;
 mod fields;
 mod front;

@@ -38,12 +38,17 @@ fn settings_are_read_again_at_sighup() {
     let daemon = Longshored::start();
     let info = daemon.get("/info").expect(200).json();
     assert_eq!((&info["Debug"], &info["Labels"]), (&json!(false), &json!([])));
-    fs::write(daemon.dir().join("daemon.json"), r#"{"debug": true, "labels": ["a=b"]}"#).unwrap();
+    let file = r#"{"debug": true, "labels": ["a=b"], "registry-mirrors": ["http://127.0.0.1:1/"],
+        "insecure-registries": ["10.0.0.0/8"], "runtimes": {"x": {"path": "/y"}}, "default-runtime": "x"}"#;
+    fs::write(daemon.dir().join("daemon.json"), file).unwrap();
     daemon.signal(Signal::HUP);
     wait_for(&daemon, "settings were read again");
     let info = daemon.get("/info").expect(200).json();
+    assert_eq!((&info["DefaultRuntime"], &info["Runtimes"]["x"]["path"]), (&json!("x"), &json!("/y")));
+    assert_eq!(info["RegistryConfig"]["Mirrors"], json!(["http://127.0.0.1:1/"]));
+    let info = daemon.get("/info").expect(200).json();
     assert_eq!((&info["Debug"], &info["Labels"]), (&json!(true), &json!(["a=b"])));
-    fs::write(daemon.dir().join("daemon.json"), r#"{"nonsense": 1}"#).unwrap();
+    fs::write(daemon.dir().join("daemon.json"), r#"{"default-runtime": "nonsense"}"#).unwrap();
     daemon.signal(Signal::HUP);
     wait_for(&daemon, "settings stay as they are");
     assert_eq!(daemon.get("/info").expect(200).json()["Labels"], json!(["a=b"]));

@@ -49,10 +49,11 @@ impl Containers {
 
     fn create_blocking(&self, create: Create) -> Result<Created> {
         let Create { name, platform, mut config, mut host, networking, shallow_read_only } = create;
-        let (settings, machine) = (&self.settings().spec, self.host()?);
-        let warnings = spec::validate(&mut config, &mut host, &networking, settings, machine)?;
+        let (settings, machine) = (&*self.defaults(), self.host()?);
+        let mut warnings = spec::validate(&mut config, &mut host, &networking, settings, machine)?;
         log::merge(&mut host.log_config, &settings.log);
         log::validate(&host.log_config)?;
+        warnings.extend(log::warnings(&host.log_config));
         let images = self.images();
         let image_id = images.find(&config.image, platform.as_ref())?;
         let image = images.store().image(&image_id)?;

@@ -123,6 +123,8 @@ pub enum Error {
     Launch { id: String, source: LaunchError },
     #[error("cgroups")]
     Cgroup(#[from] CgroupError),
+    #[error("OCI runtime {path:?}: executable file not found in $PATH")]
+    NoRuntime { path: String },
     #[error("{operation} {object}")]
     Io { operation: &'static str, object: String, source: std::io::Error },
     #[error("the daemon is shutting down")]
@@ -216,6 +218,7 @@ impl Error {
             | Self::Seccomp { .. }
             | Self::Control { .. }
             | Self::Launch { .. }
+            | Self::NoRuntime { .. }
             | Self::Io { .. } => Kind::Internal,
             Self::Cgroup(error) => of_cgroup(error),
         }

@@ -29,7 +29,7 @@ impl Containers {
         record.host.resources.devices = None;
         record.host.resources.device_requests = None;
         let inputs = spec::Inputs {
-            settings: &self.settings().spec,
+            settings: &self.defaults(),
             root: self.settings().exec_root.join(super::launch::PLACE),
             network: spec::NetworkNamespace::Host,
             joins: spec::Joins { pid: None, ipc: None },

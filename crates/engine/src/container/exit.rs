@@ -42,6 +42,7 @@ pub(super) fn time(nanos: u64) -> Timestamp {
 impl Containers {
     /// Has the end of a container that runs noted, and what its restart policy says done.
     pub(super) fn supervise(&self, container: &Container, control: Control) {
+        self.0.forwards.begin(container);
         let (containers, container) = (self.clone(), container.clone());
         tokio::spawn(async move {
             let since = Instant::now();
@@ -104,7 +105,7 @@ impl Containers {
 
     /// Asks an unhealthy container to end, then kills it. `None` when its end has not been heard of by then.
     async fn stop_ill(&self, container: &Container, listening: impl Future<Output = Heard>) -> Option<Heard> {
-        let seconds = container.record().config.stop_timeout.unwrap_or(super::stop::TIMEOUT);
+        let seconds = container.record().config.stop_timeout.unwrap_or(self.defaults().stop_timeout);
         let patience = Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX));
         if let Err(error) = self.signal(container, container.stop_signal()).await {
             tracing::warn!(id = %container.id(), error = error.line(), "cannot ask an unhealthy container to end");

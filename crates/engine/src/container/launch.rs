@@ -7,10 +7,11 @@ use std::{
 
 use longshore_runtime::{
     cgroup,
+    external::{self, External},
     launch::{Control, ControlError, LaunchError, Launched, Request},
     plan::{self, Options, Plan},
     seccomp::{self, Filter},
-    spec::Seccomp,
+    spec::{NamespaceKind, Seccomp, Spec},
     wire::{FdRole, Io, Stdin},
 };
 use longshore_store::Access;
@@ -156,7 +157,7 @@ impl Containers {
         mounts: Vec<spec::ResolvedMount>,
         attachment: &Attachment,
     ) -> Result<Plan> {
-        let settings = &self.settings().spec;
+        let settings = &*self.defaults();
         if !matches!(record.config.working_dir.as_str(), "" | "/") {
             spec::workdir::make(root, &record.config.working_dir)?;
         }
@@ -171,7 +172,7 @@ impl Containers {
             etc: self.etc(container, record, attachment)?,
             shm: self.shm(container, record)?,
             user,
-            init: Some(self.settings().runtime.clone()),
+            init: Some(settings.init_path.clone().unwrap_or_else(|| self.settings().runtime.clone())),
         };
         let host = self.host()?;
         let mut spec = spec::build(record, host, &inputs)?;
@@ -186,7 +187,12 @@ impl Containers {
         };
         let plan = plan::plan(&spec, container.data_dir(), &options, &host.cgroups);
         let mut plan = plan.map_err(|source| Error::Plan { id: record.id.to_string(), source })?;
-        if let Some(profile) = profile {
+        if let Some(runtime) = settings.external_runtime(&record.host.runtime) {
+            if let Some(linux) = &mut spec.linux {
+                linux.seccomp = profile;
+            }
+            plan.external = Some(external(container, runtime, spec)?);
+        } else if let Some(profile) = profile {
             plan.seccomp = (*self.0.filters.of(record.id.as_str(), profile)?).clone();
         }
         Ok(plan)
@@ -249,6 +255,26 @@ fn step_of_launch() -> std::result::Result<(), LaunchError> {
     longshore_runtime::failpoint::step("container.start.held").map_err(failed)
 }
 
+/// What another's runtime is called with.
+fn external(container: &Container, runtime: &spec::Runtime, mut spec: Spec) -> Result<External> {
+    let found = external::find(&runtime.path);
+    let program = found.ok_or_else(|| Error::NoRuntime { path: runtime.path.display().to_string() })?;
+    let bundle = container.state_dir().to_owned();
+    if let Some(root) = &mut spec.root {
+        root.path = External::root(&bundle).display().to_string();
+    }
+    if let Some(linux) = &mut spec.linux {
+        // Nobody asks for one, and runtimes of their time do not know it.
+        linux.namespaces.retain(|namespace| namespace.kind != NamespaceKind::Time);
+    }
+    let config = serde_json::to_string(&spec).map_err(|source| Error::Io {
+        operation: "write the specification of",
+        object: container.id().to_string(),
+        source: source.into(),
+    })?;
+    Ok(External { program, args: runtime.args.clone(), bundle, config })
+}
+
 /// What Docker says when a container cannot be started, with the words that its client looks for.
 fn failure(record: &Record, error: LaunchError) -> Error {
     let LaunchError::Failed { step, cause, errno } = error else {
@@ -263,6 +289,9 @@ fn failure(record: &Record, error: LaunchError) -> Error {
         Some(EACCES | EISDIR | ENOEXEC) => 126,
         Some(ENOENT | ENOTDIR) => 127,
         _ if reason.contains("executable file not found") => 127,
+        // Another's runtime says it in words alone.
+        _ if step.starts_with("OCI runtime") && cause.contains("no such file or directory") => 127,
+        _ if step.starts_with("OCI runtime") && cause.contains("permission denied") => 126,
         // The machine's lack, not the caller's mistake.
         Some(EIO | EAGAIN | ENOMEM | ENFILE | EMFILE | ENOSPC) => return Error::Start { reason },
         _ => 128,

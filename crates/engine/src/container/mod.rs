@@ -63,6 +63,7 @@ use crate::{
     attach::Lobby,
     db::{Db, Table},
     event::Events,
+    log,
     network::Networks,
     spec,
     volume::Volumes,
@@ -77,7 +78,7 @@ pub struct Settings {
     pub exec_root: PathBuf,
     /// The program `longshore-runtime`.
     pub runtime: PathBuf,
-    /// What containers are whose creator says nothing.
+    /// What containers are whose creator says nothing, until [`Containers::reload`] says otherwise.
     pub spec: spec::Settings,
 }
 
@@ -88,6 +89,8 @@ pub struct Containers(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     settings: Settings,
+    /// Replaced when the daemon's settings are read again.
+    spec: RwLock<Arc<spec::Settings>>,
     db: Db,
     events: Events,
     images: Images,
@@ -102,6 +105,8 @@ struct Inner {
     /// What this machine can do, asked the first time.
     host: OnceLock<spec::Host>,
     filters: launch::Filters,
+    /// Sends output away where it is to go.
+    forwards: log::Forwards,
     /// Whether a pruning is under way.
     pruning: AtomicBool,
 }
@@ -172,8 +177,10 @@ impl Containers {
             let record = container.record();
             volumes.hold(container.id(), &record.mounts, record.state.phase.has_processes());
         }
+        let spec = RwLock::new(Arc::new(settings.spec.clone()));
         Ok(Self(Arc::new(Inner {
             settings,
+            spec,
             db,
             events,
             images,
@@ -184,6 +191,7 @@ impl Containers {
             launcher: OnceLock::new(),
             host: OnceLock::new(),
             filters: launch::Filters::default(),
+            forwards: log::Forwards::default(),
             pruning: AtomicBool::new(false),
         })))
     }
@@ -192,6 +200,17 @@ impl Containers {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// What containers are whose creator says nothing, as of now.
+    #[must_use]
+    pub fn defaults(&self) -> Arc<spec::Settings> {
+        self.0.spec.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes other defaults, for what is made and started from now on.
+    pub fn reload(&self, defaults: spec::Settings) {
+        *self.0.spec.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(defaults);
     }
 
     /// Where their events go.

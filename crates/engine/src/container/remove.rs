@@ -68,6 +68,7 @@ impl Containers {
             ended.await;
             turn = container.lock().await;
         }
+        self.0.forwards.finish(container).await;
         let this = (self.clone(), container.clone());
         let removed = blocking(move || {
             let (containers, container) = this;

@@ -64,6 +64,8 @@ impl Containers {
         }
         let containers = self.clone();
         blocking(move || containers.sweep()).await?;
+        // Those that have ended may have left output that was not sent yet.
+        self.all().iter().for_each(|container| self.0.forwards.begin(container));
         self.start_all(booting);
         Ok(())
     }

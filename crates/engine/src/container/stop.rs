@@ -5,8 +5,6 @@ use super::{
 };
 use crate::db::Durability;
 
-/// Seconds that a container has to end when it is asked to.
-pub(super) const TIMEOUT: i64 = 10;
 /// How long a killed container may take.
 const KILLED: Duration = Duration::from_secs(30);
 
@@ -66,7 +64,8 @@ impl Containers {
                 false
             }
         };
-        let seconds = timeout.or(container.record().config.stop_timeout).unwrap_or(TIMEOUT);
+        let seconds =
+            timeout.or(container.record().config.stop_timeout).unwrap_or(self.defaults().stop_timeout);
         let patience = u64::try_from(seconds).map(Duration::from_secs);
         let in_time = match patience {
             _ if !sent => false,

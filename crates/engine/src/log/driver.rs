@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use longshore_types::container::LogConfig;
 
-use super::Error;
+use super::{Error, remote::Remote};
 
 /// Who keeps a container's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +103,8 @@ impl Driver {
 /// Says whether a container may be made with this configuration.
 ///
 /// # Errors
-/// Docker's words for an unknown driver or option. Values are looked at when the container starts.
+/// Docker's words for an unknown driver or option, and for values of the drivers that send away. Other values are
+/// looked at when the container starts.
 pub fn validate(config: &LogConfig) -> Result<(), Error> {
     let driver = Driver::named(&config.kind)?;
     let nothing = BTreeMap::new();
@@ -124,10 +125,21 @@ pub fn validate(config: &LogConfig) -> Result<(), Error> {
     }
     match options.keys().find(|option| !driver.knows(option)) {
         Some(option) => Err(Error::UnknownOption { driver: driver.name(), option: option.clone() }),
-        // Better none than one that is silent.
-        None if driver.forwards() => Err(Error::NotServed { driver: driver.name() }),
-        None => Ok(()),
+        None => Remote::read(driver, options).map(drop),
     }
+}
+
+/// What a configuration asks for that is not done.
+#[must_use]
+pub fn warnings(config: &LogConfig) -> Vec<String> {
+    let options = config.config.iter().flatten();
+    let asks = |(key, value): (&String, &String)| {
+        (matches!(key.as_str(), "compress" | "cache-compress") && super::open::go_bool(value) == Some(true))
+            .then(|| {
+                format!("log option {key} has no effect: files of logs that were rotated are not compressed")
+            })
+    };
+    options.filter_map(asks).collect()
 }
 
 /// Fills in the daemon's default, as Docker does: its options hold for containers of the same driver.
@@ -150,7 +162,7 @@ pub fn merge(config: &mut LogConfig, default: &LogConfig) {
 mod tests {
     use longshore_types::container::LogConfig;
 
-    use super::{merge, validate};
+    use super::{merge, validate, warnings};
 
     type Options = [(&'static str, &'static str)];
 
@@ -188,9 +200,13 @@ mod tests {
         }
         validate(&config("none", &[("whatever", "")])).unwrap();
         validate(&config("json-file", &[("max-size", "10m"), ("tag", "x"), ("mode", "blocking")])).unwrap();
-        let known = config("gelf", &[("gelf-address", "udp://localhost:1"), ("cache-max-size", "1m")]);
-        let message = validate(&known).unwrap_err().to_string();
-        assert!(message.starts_with("log driver gelf is not served yet"), "{message}");
+        validate(&config("gelf", &[("gelf-address", "udp://localhost:1"), ("cache-max-size", "1m")]))
+            .unwrap();
+        let message = validate(&config("gelf", &[])).unwrap_err().to_string();
+        assert_eq!(message, "gelf-address is a required parameter");
+        let asked = config("json-file", &[("compress", "true"), ("max-size", "1m")]);
+        assert_eq!(warnings(&asked).len(), 1);
+        assert!(warnings(&config("json-file", &[("compress", "false")])).is_empty());
     }
 
     #[test]

@@ -7,9 +7,9 @@ pub enum Error {
     UnknownDriver { driver: String },
     #[error("unknown log opt '{option}' for {driver} log driver")]
     UnknownOption { driver: &'static str, option: String },
-    /// One that Docker has, and that sends output away.
-    #[error("log driver {driver} is not served yet: use json-file or local, and send the files away")]
-    NotServed { driver: &'static str },
+    /// An option's value, in the driver's words.
+    #[error("{reason}")]
+    BadOption { reason: String },
     #[error("logger: logging mode not supported: {mode}")]
     Mode { mode: String },
     #[error("logger: max-buffer-size option is only supported with 'mode=non-blocking'")]
@@ -19,6 +19,9 @@ pub enum Error {
     /// An option's value, found when the container starts.
     #[error("failed to initialize logging driver: {reason}")]
     Value { reason: String },
+    /// Nobody listens where output is to be sent.
+    #[error("failed to initialize logging driver: {reason}")]
+    Unreachable { reason: String },
     #[error("failed to initialize logging driver: {operation} {object}")]
     Open { operation: &'static str, object: String, source: std::io::Error },
     #[error("You must choose at least one stream")]
@@ -45,11 +48,16 @@ impl Error {
             | Self::Mode { .. }
             | Self::BufferWithoutMode
             | Self::Buffer { .. }
+            | Self::BadOption { .. }
             | Self::Value { .. }
             | Self::NoStream => Kind::InvalidInput,
             Self::Removed => Kind::Conflict,
-            Self::NotReadable | Self::NotServed { .. } => Kind::Unsupported,
-            Self::Open { .. } | Self::Read { .. } | Self::Watch { .. } | Self::Task { .. } => Kind::Internal,
+            Self::NotReadable => Kind::Unsupported,
+            Self::Unreachable { .. }
+            | Self::Open { .. }
+            | Self::Read { .. }
+            | Self::Watch { .. }
+            | Self::Task { .. } => Kind::Internal,
         }
     }
 }

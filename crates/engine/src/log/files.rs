@@ -18,6 +18,16 @@ const BLOCK: usize = 32 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Id(u64, u64);
 
+impl Id {
+    pub(super) fn new(device: u64, inode: u64) -> Self {
+        Self(device, inode)
+    }
+
+    pub(super) fn numbers(self) -> (u64, u64) {
+        (self.0, self.1)
+    }
+}
+
 /// Part of a log: a file, and where in it to begin.
 #[derive(Debug)]
 pub(super) struct Segment {
@@ -89,6 +99,19 @@ pub(super) fn next(base: &Path, id: Id) -> io::Result<Option<Segment>> {
 }
 
 impl Segment {
+    /// Whether a line begins at `at`.
+    pub(super) fn begins_at(&self, at: u64) -> io::Result<bool> {
+        if at == 0 {
+            return Ok(true);
+        }
+        if at > self.end {
+            return Ok(false);
+        }
+        let mut before = [0];
+        self.file.read_exact_at(&mut before, at - 1)?;
+        Ok(before == *b"\n")
+    }
+
     /// Where the line begins that has the byte at `at` in it, or ends right before it.
     fn line_start(&self, at: u64) -> io::Result<u64> {
         let mut block = vec![0; BLOCK];

@@ -10,7 +10,7 @@ use longshore_runtime::wire::LogSink;
 use regex_lite::Regex;
 use rustix::fs::{Mode, OFlags};
 
-use super::{Driver, Error, size, tag};
+use super::{Driver, Error, remote::Remote, size, tag};
 use crate::container::Record;
 
 /// Bytes of a file unless somebody said otherwise: nobody's disk fills by default.
@@ -19,15 +19,22 @@ const MAX_SIZE: u64 = 20_000_000;
 const MAX_FILES: u32 = 5;
 
 /// Opens what the monitor of a container writes to: the sink for the launch, and the directory to donate.
-/// Blocks, for microseconds.
+/// Blocks, for microseconds; longer where the driver sends away, and the other side is asked whether it is there.
 ///
 /// # Errors
-/// [`Error::Value`] for what is wrong in the options.
+/// [`Error::Value`] for what is wrong in the options, or an other side that is not there.
 pub fn open(record: &Record, data_dir: &Path) -> Result<(LogSink, Option<OwnedFd>), Error> {
     let Some(path) = super::path(record, data_dir)? else { return Ok((LogSink::None, None)) };
     let options = options(record);
-    let rotation = rotation(Driver::named(&record.host.log_config.kind)?, &options)?;
-    let attributes = attributes(record, &options)?;
+    let driver = Driver::named(&record.host.log_config.kind)?;
+    let rotation = rotation(driver, &options)?;
+    let mut attributes = attributes(record, &options)?;
+    if let Some(template) = options.get("tag").filter(|tag| !tag.is_empty()) {
+        attributes.insert("tag".into(), tag::expand(template, record)?);
+    }
+    if let Some(remote) = Remote::read(driver, &options)? {
+        remote.probe()?;
+    }
     let (directory, name) = (path.parent().unwrap_or(data_dir), path.file_name().unwrap_or_default());
     let failed = |operation| {
         move |source: std::io::Error| Error::Open {
@@ -103,7 +110,8 @@ fn rotation(driver: Driver, options: &BTreeMap<String, String>) -> Result<Rotati
     Ok(Rotation { max_size, max_files })
 }
 
-fn go_bool(text: &str) -> Option<bool> {
+/// As Go reads it.
+pub(super) fn go_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
         "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
@@ -111,8 +119,8 @@ fn go_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// What every record repeats: the labels and variables that were named, and the tag.
-fn attributes(
+/// The labels and variables that were named.
+pub(super) fn attributes(
     record: &Record,
     options: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, Error> {
@@ -133,9 +141,6 @@ fn attributes(
                 attributes.insert(key.to_owned(), value.to_owned());
             }
         }
-    }
-    if let Some(template) = options.get("tag").filter(|tag| !tag.is_empty()) {
-        attributes.insert("tag".into(), tag::expand(template, record)?);
     }
     Ok(attributes)
 }

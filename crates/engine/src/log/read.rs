@@ -12,6 +12,7 @@ use longshore_types::Timestamp;
 use super::{
     Line,
     files::{self, Segment},
+    forward::Place,
     record,
 };
 use crate::attach::Channel;
@@ -72,6 +73,27 @@ impl Reader {
             files::since(&mut segments, since)?;
         }
         let at = segments.first().map_or(0, |segment| segment.start);
+        let (base, segments) = (base.to_owned(), segments.into());
+        Ok(Self { base, query, encode, segments, at, begun: Vec::new(), over: false })
+    }
+
+    /// Goes on from a place that [`Self::place`] told once. Where its file is gone, or something else is in it, from
+    /// the beginning of the oldest file. Blocks.
+    pub(super) fn open_at(
+        base: &Path,
+        place: Option<Place>,
+        query: Query,
+        encode: Encode,
+    ) -> io::Result<Self> {
+        let mut segments = files::all(base)?;
+        let mut at = 0;
+        if let Some(place) = place
+            && let Some(index) = segments.iter().position(|segment| segment.id == place.file)
+        {
+            segments.drain(..index);
+            // With one file in all the writer begins it again; and a number may be that of another file by now.
+            at = if segments[0].begins_at(place.at)? { place.at } else { 0 };
+        }
         let (base, segments) = (base.to_owned(), segments.into());
         Ok(Self { base, query, encode, segments, at, begun: Vec::new(), over: false })
     }
@@ -173,6 +195,12 @@ impl Reader {
         if wanted && self.query.since.is_none_or(|since| line.time >= since) {
             (self.encode)(&line, out);
         }
+    }
+
+    /// Behind the last line that was taken; `None` before there is a file.
+    pub(super) fn place(&self) -> Option<Place> {
+        let segment = self.segments.front()?;
+        Some(Place { file: segment.id, at: self.at - self.begun.len() as u64 })
     }
 
     /// Whether nothing more is wanted whatever comes.

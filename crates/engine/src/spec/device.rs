@@ -3,11 +3,13 @@
 use std::{
     fs,
     os::unix::fs::{FileTypeExt, MetadataExt},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use longshore_runtime::spec::{Device, DeviceRule};
 use longshore_types::container::{DeviceMapping, HostConfig};
+
+use super::cdi;
 
 /// Why a device cannot be given.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +47,10 @@ fn split(device: u64) -> (i64, i64) {
 pub(super) fn of(
     config: &HostConfig,
     rules: Vec<DeviceRule>,
+    cdi: &[PathBuf],
 ) -> Result<(Vec<Device>, Vec<DeviceRule>), DeviceError> {
-    if let Some(request) = config.resources.device_requests.iter().flatten().next() {
+    let mut requests = config.resources.device_requests.iter().flatten();
+    if let Some(request) = requests.find(|request| !cdi::serves(request, cdi)) {
         let words = |list: &Vec<String>| format!("[{}]", list.join(" "));
         let capabilities: Vec<String> = request.capabilities.iter().flatten().map(words).collect();
         return Err(DeviceError::Request {
@@ -235,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_device_under_another_name() {
-        let (nodes, rules) = of(&with("/dev/null", "/dev/x"), Vec::new()).unwrap();
+        let (nodes, rules) = of(&with("/dev/null", "/dev/x"), Vec::new(), &[]).unwrap();
         assert_eq!((nodes[0].path.as_str(), nodes[0].major, nodes[0].minor), ("/dev/x", 1, 3));
         assert_eq!((rules[0].major, rules[0].minor, rules[0].access.as_str()), (Some(1), Some(3), "rw"));
     }
@@ -251,7 +255,7 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, place.join("zero"), kind, mode, device).unwrap();
         std::os::unix::fs::symlink(&place, directory.path().join("link")).unwrap();
         let link = directory.path().join("link");
-        let (nodes, _) = of(&with(link.to_str().unwrap(), "/dev/there"), Vec::new()).unwrap();
+        let (nodes, _) = of(&with(link.to_str().unwrap(), "/dev/there"), Vec::new(), &[]).unwrap();
         assert_eq!(nodes.len(), 1);
         assert_eq!((nodes[0].path.as_str(), nodes[0].minor), ("/dev/there/zero", 5));
     }
@@ -261,7 +265,7 @@ mod tests {
         for (path, end) in
             [("/etc/passwd", "not a device node"), ("/no", "lstat /no: no such file or directory")]
         {
-            let message = of(&with(path, "/dev/x"), Vec::new()).unwrap_err().to_string();
+            let message = of(&with(path, "/dev/x"), Vec::new(), &[]).unwrap_err().to_string();
             let begin = "error gathering device information while adding custom device";
             assert_eq!(message, format!("{begin} {path:?}: {end}"));
         }
@@ -270,7 +274,7 @@ mod tests {
     #[test]
     fn all_of_the_host() {
         let config = HostConfig { privileged: true, ..HostConfig::default() };
-        let (nodes, rules) = of(&config, Vec::new()).unwrap();
+        let (nodes, rules) = of(&config, Vec::new(), &[]).unwrap();
         assert!(nodes.iter().any(|node| node.path == "/dev/null"));
         assert!(!nodes.iter().any(|node| node.path.starts_with("/dev/pts/")));
         assert!(rules[0].allow && rules[0].kind.is_empty() && rules[0].major.is_none());
@@ -282,7 +286,7 @@ mod tests {
         let request =
             DeviceRequest { capabilities: Some(vec![vec!["gpu".into()]]), ..DeviceRequest::default() };
         config.resources.device_requests = Some(vec![request]);
-        let message = of(&config, Vec::new()).unwrap_err().to_string();
+        let message = of(&config, Vec::new(), &[]).unwrap_err().to_string();
         assert_eq!(message, "could not select device driver \"\" with capabilities: [[gpu]]");
     }
 }

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use longshore_types::Kind;
 
 use super::{
-    capability::CapabilityError, device::DeviceError, point::PointError, process::UlimitError,
+    capability::CapabilityError, cdi::CdiError, device::DeviceError, point::PointError, process::UlimitError,
     seccomp::SeccompError, security::SecurityError, sysctl::SysctlError, tmpfs::TmpfsError, user::UserError,
     validate::Invalid,
 };
@@ -25,6 +25,8 @@ pub enum Error {
     Seccomp(#[from] SeccompError),
     #[error(transparent)]
     Device(#[from] DeviceError),
+    #[error(transparent)]
+    Cdi(#[from] CdiError),
     #[error(transparent)]
     Sysctl(#[from] SysctlError),
     #[error(transparent)]

@@ -5,6 +5,8 @@ use std::{fs, path::Path};
 use longshore_runtime::cgroup::{self, CgroupError, Layout};
 use rustix::thread::CapabilitySet;
 
+use super::apparmor;
+
 /// The features that decide about a container's settings.
 #[expect(clippy::struct_excessive_bools, reason = "each is a feature of its own")]
 #[derive(Clone, Debug)]
@@ -34,6 +36,8 @@ pub struct Host {
     pub time_namespaces: bool,
     pub cgroup_namespaces: bool,
     pub apparmor: bool,
+    /// Whether the profile of containers that name none is loaded.
+    pub apparmor_default: bool,
     pub seccomp: bool,
     pub selinux: bool,
     pub ipv4_forwarding: bool,
@@ -42,7 +46,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// Asks.
+    /// Asks. Loads the default AppArmor profile where that is missing.
     pub fn probe() -> Result<Self, CgroupError> {
         let cgroups = Layout::detect()?;
         let files = Files::of(&cgroups);
@@ -58,6 +62,7 @@ impl Host {
             }
             None => (String::new(), String::new()),
         };
+        let apparmor = read("/sys/module/apparmor/parameters/enabled").starts_with('Y');
         let online = |found: String, path: &str| if found.is_empty() { read(path) } else { found };
         Ok(Self {
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
@@ -82,7 +87,8 @@ impl Host {
             cpuset_mems: online(cpuset_mems, "/sys/devices/system/node/online"),
             time_namespaces: exists("/proc/self/ns/time"),
             cgroup_namespaces: exists("/proc/self/ns/cgroup"),
-            apparmor: read("/sys/module/apparmor/parameters/enabled").starts_with('Y'),
+            apparmor,
+            apparmor_default: apparmor && apparmor::load(),
             seccomp: exists("/proc/sys/kernel/seccomp/actions_avail"),
             selinux: exists("/sys/fs/selinux/enforce"),
             ipv4_forwarding: read("/proc/sys/net/ipv4/ip_forward") != "0",

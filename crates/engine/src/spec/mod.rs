@@ -7,13 +7,15 @@
 //! ```
 //!
 //! [`Host`] is asked once, when the daemon starts; [`Settings`] are the daemon's configuration; [`Inputs`] is what
-//! others have made for this start: network, volumes, files. [`build`] touches nothing, and reads device nodes of
-//! the host and nothing else.
+//! others have made for this start: network, volumes, files. [`build`] touches nothing, and reads device nodes and
+//! descriptions of devices of the host and nothing else.
 //!
 //! What Docker takes, is taken; where Docker refuses, its words are used. What the kernel cannot hold is told as a
 //! warning at `create` and taken away there, as in Docker, and so `inspect` shows it.
 
+mod apparmor;
 mod capability;
+pub mod cdi;
 mod defaults;
 mod device;
 mod error;
@@ -53,7 +55,7 @@ pub use host::Host;
 pub use mounts::{EtcPaths, INIT, ResolvedMount};
 pub use namespaces::{Joins, NetworkNamespace};
 pub use process::{PATH, UlimitError, check_ulimit, environment, merge_environment};
-pub use seccomp::SeccompError;
+pub use seccomp::{SeccompError, check as check_seccomp};
 pub use security::SecurityError;
 pub use settings::{BUILT_IN, Runtime, SHM_SIZE, Settings};
 pub use sysctl::SysctlError;
@@ -93,7 +95,7 @@ pub fn build(record: &Record, host: &Host, inputs: &Inputs<'_>) -> Result<Spec, 
     let writable_cgroups = security.writable_cgroups.unwrap_or(config.privileged);
     let (mounts, rootfs_propagation) = mounts::of(record, inputs, writable_cgroups)?;
     let rules = identity_rules();
-    let (devices, rules) = device::of(config, rules)?;
+    let (devices, rules) = device::of(config, rules, &inputs.settings.cdi_directories)?;
     let mut limits = resources::limits(&config.resources)?;
     limits.devices = rules;
     let seccomp = seccomp::of(&security, config.privileged, &capabilities, inputs.settings, host)?;
@@ -101,7 +103,7 @@ pub fn build(record: &Record, host: &Host, inputs: &Inputs<'_>) -> Result<Spec, 
     let paths =
         |asked: &Option<Vec<String>>| if open { Vec::new() } else { asked.clone().unwrap_or_default() };
     let uts = mode::plain(&config.uts_mode) != Some(mode::Mode::Host);
-    Ok(Spec {
+    let mut spec = Spec {
         oci_version: OCI_VERSION.into(),
         root: Some(Root { path: inputs.root.display().to_string(), readonly: config.readonly_rootfs }),
         hostname: if uts { record.config.hostname.clone() } else { String::new() },
@@ -120,9 +122,11 @@ pub fn build(record: &Record, host: &Host, inputs: &Inputs<'_>) -> Result<Spec, 
             readonly_paths: paths(&config.readonly_paths),
             ..Linux::default()
         }),
-        process: Some(process::of(record, inputs, &security, capabilities, host.apparmor)?),
+        process: Some(process::of(record, inputs, &security, capabilities, host)?),
         ..Spec::default()
-    })
+    };
+    cdi::inject(&mut spec, config.resources.device_requests.as_ref(), &inputs.settings.cdi_directories)?;
+    Ok(spec)
 }
 
 /// The device rules of every container.

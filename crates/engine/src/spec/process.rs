@@ -4,7 +4,7 @@ use longshore_runtime::spec::{Capabilities, ConsoleSize, Process, Rlimit};
 use longshore_types::container::Ulimit;
 
 use super::{
-    Inputs,
+    Host, Inputs, apparmor,
     error::Error,
     mode::{self, Mode},
     mounts::INIT,
@@ -39,7 +39,7 @@ pub(super) fn of(
     inputs: &Inputs<'_>,
     security: &Security,
     capabilities: Vec<String>,
-    apparmor: bool,
+    host: &Host,
 ) -> Result<Process, Error> {
     let config = &record.config;
     let mut args: Vec<String> = record.command().into_iter().map(str::to_owned).collect();
@@ -60,7 +60,11 @@ pub(super) fn of(
         capabilities: Some(sets(capabilities)),
         rlimits: rlimits(record, inputs),
         no_new_privileges: security.no_new_privileges,
-        apparmor_profile: if apparmor { apparmor_profile(record, security) } else { String::new() },
+        apparmor_profile: if host.apparmor {
+            apparmor_profile(record, security, host.apparmor_default)
+        } else {
+            String::new()
+        },
         oom_score_adj: Some(score),
         ..Process::default()
     })
@@ -87,10 +91,11 @@ fn sets(capabilities: Vec<String>) -> Capabilities {
     }
 }
 
-fn apparmor_profile(record: &Record, security: &Security) -> String {
+fn apparmor_profile(record: &Record, security: &Security, has_default: bool) -> String {
     match security.apparmor.as_str() {
         "" if record.host.privileged => "unconfined".into(),
-        // No profile of our own is loaded; the container runs under the daemon's.
+        "" if has_default => apparmor::DEFAULT.into(),
+        // None could be loaded; the container runs under the daemon's.
         "" => String::new(),
         profile => profile.into(),
     }

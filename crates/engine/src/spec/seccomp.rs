@@ -26,6 +26,15 @@ pub enum SeccompError {
     Absent,
 }
 
+/// Says whether the text of a profile can be used.
+///
+/// # Errors
+/// [`SeccompError::Decode`].
+pub fn check(text: &str) -> Result<(), SeccompError> {
+    let read = serde_json::from_str::<Profile>(text);
+    read.map(drop).map_err(|source| SeccompError::Decode { source })
+}
+
 const UNCONFINED: &str = "unconfined";
 const BUILT_IN: &str = "builtin";
 

@@ -3,6 +3,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 use longshore_runtime::cgroup::Driver;
 use longshore_types::container::{LogConfig, Ulimit};
 
+use super::cdi;
+
 /// What the daemon's configuration says about containers whose creator says nothing.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -21,6 +23,10 @@ pub struct Settings {
     pub no_new_privileges: bool,
     /// Whether containers get an init.
     pub init: bool,
+    /// Instead of the built-in one.
+    pub init_path: Option<PathBuf>,
+    /// Seconds that a container has to end when it is asked to.
+    pub stop_timeout: i64,
     /// Empty for the built-in one, `unconfined`, or the text of a profile.
     pub seccomp_profile: String,
     /// The runtime of containers that name none.
@@ -28,6 +34,8 @@ pub struct Settings {
     /// Runtimes beside the built-in one.
     pub runtimes: BTreeMap<String, Runtime>,
     pub log: LogConfig,
+    /// Where devices are described, the directory that counts most at the end; none where they are not to be.
+    pub cdi_directories: Vec<PathBuf>,
 }
 
 /// An OCI runtime of somebody else.
@@ -55,10 +63,13 @@ impl Default for Settings {
             ulimits: BTreeMap::new(),
             no_new_privileges: false,
             init: false,
+            init_path: None,
+            stop_timeout: 10,
             seccomp_profile: String::new(),
             default_runtime: "runc".into(),
             runtimes: BTreeMap::new(),
             log: LogConfig { kind: "json-file".into(), config: None },
+            cdi_directories: cdi::DIRECTORIES.map(Into::into).to_vec(),
         }
     }
 }

@@ -67,7 +67,7 @@ pub(super) async fn fetch(
     key: LayerKey,
     descriptor: Descriptor,
 ) -> Result<Arc<Landed>> {
-    let turns = Arc::clone(images.downloads());
+    let turns = images.downloads();
     let turn = match Arc::clone(&turns).try_acquire_owned() {
         Ok(turn) => turn,
         Err(_) => {

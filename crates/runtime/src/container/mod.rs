@@ -19,7 +19,7 @@ use longshore_sys::{
     clone::{Cloned, clone3, flags},
     pidfd,
 };
-use longshore_types::Kind;
+use longshore_types::{ContainerId, Kind};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{Mode, OFlags},
@@ -28,6 +28,7 @@ use rustix::{
 
 use crate::{
     cgroup::{self, Cgroup, CgroupError},
+    external::{self, External},
     failpoint,
     hooks::{self, HookError},
     init::{self, At, Birth as InitBirth, Channel, FromInit, HookState, ProcessIo, Step, StepError, ToInit},
@@ -76,6 +77,8 @@ pub enum CreateError {
     Hook(#[from] HookError),
     #[error("cannot put the container on record")]
     Record(#[source] io::Error),
+    #[error("OCI runtime {verb} failed")]
+    External { verb: &'static str, source: external::Said },
     #[error("the init ended without a word")]
     Vanished,
     #[error("the init was killed when it was born into its cgroup")]
@@ -87,7 +90,11 @@ impl CreateError {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Cgroup(_) | Self::Record(_) | Self::Vanished | Self::KilledAtBirth => Kind::Internal,
+            Self::Cgroup(_)
+            | Self::Record(_)
+            | Self::External { .. }
+            | Self::Vanished
+            | Self::KilledAtBirth => Kind::Internal,
             Self::Hook(error) => error.kind(),
             Self::Step(error) => match (error.step, error.source.kind()) {
                 (Step::Exec, io::ErrorKind::NotFound) => Kind::NotFound,
@@ -112,10 +119,14 @@ pub struct Created {
 
 /// The way to an init that waits for its exec.
 #[derive(Debug)]
-pub(crate) struct Waiting {
-    channel: Channel,
-    /// It was told to go already.
-    released: bool,
+pub(crate) enum Waiting {
+    Own {
+        channel: Channel,
+        /// It was told to go already.
+        released: bool,
+    },
+    /// One of another's runtime.
+    External { runtime: External, id: ContainerId },
 }
 
 /// Makes the container of `plan` up to its exec.
@@ -142,7 +153,7 @@ pub fn create(
     match made {
         Ok(Made { pid, pidfd, console, channel, released }) => {
             cgroup.settle();
-            Ok(Created { pid, pidfd, console, cgroup, waiting: Waiting { channel, released } })
+            Ok(Created { pid, pidfd, console, cgroup, waiting: Waiting::Own { channel, released } })
         }
         Err(error) => {
             // The error that led here says more than one about what is left of it.
@@ -441,15 +452,20 @@ impl Waiting {
     /// See [`Created::start`].
     pub(crate) fn start(&mut self) -> Result<(), CreateError> {
         self.release()?;
-        wait_for_exec(&self.channel)
+        match self {
+            Self::Own { channel, .. } => wait_for_exec(channel),
+            Self::External { runtime, id } => runtime.start(id.as_str()),
+        }
     }
 
     fn release(&mut self) -> Result<(), CreateError> {
         failpoint::step("create.release").at(Step::Channel)?;
-        if self.released {
-            return Ok(());
+        match self {
+            Self::Own { channel, released: false } => {
+                Ok(channel.send(&ToInit::Go, None).at(Step::Channel)?)
+            }
+            Self::Own { .. } | Self::External { .. } => Ok(()),
         }
-        Ok(self.channel.send(&ToInit::Go, None).at(Step::Channel)?)
     }
 }
 

@@ -4,11 +4,13 @@ use std::{
 };
 
 use longshore_sys::pidfd;
+use longshore_types::ContainerId;
 use rustix::io::Errno;
 
 use super::{SIGKILL, log::now};
 use crate::{
     cgroup::{Cgroup, CgroupError},
+    external::External,
     wire::{Exit, ExitRecord},
 };
 
@@ -23,6 +25,8 @@ pub(super) struct Container {
     pub(super) shares_pids: bool,
     /// Whether the cgroup goes with the container.
     pub(super) remove_cgroup: bool,
+    /// The runtime that made it, where that is another's.
+    pub(super) external: Option<(External, ContainerId)>,
     /// It was frozen here, and not thawed since.
     pub(super) paused: bool,
 }

@@ -115,6 +115,10 @@ impl Monitor {
         // Whoever listens hears of the end and of this; nobody else ever will.
         record.unrecorded = written.err().map(Errno::raw_os_error);
         self.parts.container.kill_rest();
+        // Before anybody hears of the end, who may take the directory away that the runtime's state is in.
+        if let Some((external, id)) = self.parts.container.external.take() {
+            external.delete(id.as_str());
+        }
         // The terminal's end comes once nobody holds the slave.
         self.parts.terminal = None;
         self.phase = Phase::Draining { record, until: Instant::now() + DRAIN };

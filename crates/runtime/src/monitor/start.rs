@@ -1,7 +1,7 @@
 use std::{
     collections::VecDeque,
     ffi::CString,
-    os::fd::{AsFd, AsRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
 
 use longshore_sys::{event, process};
@@ -82,7 +82,7 @@ pub(super) fn start(
     let streams = (donated.roles, donated.streams);
     let root = donated.root.as_ref().map(OwnedFd::try_clone).transpose();
     let root = root.map_err(|error| failed("duplicate the root", &error))?;
-    let made = make(&plan, io, streams, donated.root, hold, host);
+    let made = make(&plan, io, streams, (directory.as_fd(), donated.root), hold, host);
     let (created, ends) = made.inspect_err(|_| unlisten(directory.as_fd()))?;
     let Created { pid, pidfd, console, cgroup, waiting } = created;
     let started_at = if hold { 0 } else { now() };
@@ -101,10 +101,12 @@ pub(super) fn start(
     }
     let for_asker = pidfd.try_clone().map_err(|error| failed("duplicate the pidfd", &error))?;
     let once = matches!(io, Io::Pipes { stdin: Stdin::Once });
+    let external = plan.external.clone().map(|external| (external, plan.id.clone()));
     let identity = Identity::of(pid).unwrap_or(Identity { pid, start_ticks: 0 });
     let shares_pids = !plan.namespaces.makes(NamespaceKind::Pid);
     let context = Context::new(plan, identity, cgroup.record());
-    let container = Container { pid, pidfd, started_at, cgroup, shares_pids, remove_cgroup, paused: false };
+    let container =
+        Container { pid, pidfd, started_at, cgroup, shares_pids, remove_cgroup, external, paused: false };
     let parts = Parts {
         poll,
         signals,
@@ -153,7 +155,7 @@ fn make(
     plan: &Plan,
     io: Io,
     (roles, donated): (Vec<FdRole>, VecDeque<OwnedFd>),
-    root: Option<OwnedFd>,
+    (directory, root): (BorrowedFd<'_>, Option<OwnedFd>),
     hold: bool,
     host: &cgroup::Layout,
 ) -> Result<(Created, Ends), Reply> {
@@ -169,7 +171,12 @@ fn make(
     let create = |error: CreateError| failure(&error);
     // The record of this container is its directory, and this process.
     let birth = container::Birth { record: &mut |_, _| Ok(()), go: !hold };
-    let made = container::create(plan, host, &process_io, Gate::Immediate, root, birth);
+    let made = match &plan.external {
+        None => container::create(plan, host, &process_io, Gate::Immediate, root, birth),
+        Some(external) => external.create(plan, directory, root, &process_io),
+    };
+    // The ends that the program has are its own from now on.
+    drop(process_io);
     let mut created = made.map_err(create)?;
     if hold {
         return Ok((created, ends));

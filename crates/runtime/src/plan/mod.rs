@@ -22,7 +22,9 @@ use longshore_types::ContainerId;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cgroup, seccomp,
+    cgroup,
+    external::External,
+    seccomp,
     spec::{Hooks, IdMapping, NetDevice, Spec},
 };
 
@@ -72,6 +74,8 @@ pub struct Plan {
     pub keyring: Option<String>,
     pub preserve_fds: u32,
     pub rootless: bool,
+    /// Another's runtime that makes the container instead of this one.
+    pub external: Option<External>,
     /// Things in the spec that were left out, for the log.
     pub warnings: Vec<String>,
 }
@@ -131,6 +135,7 @@ pub fn plan(spec: &Spec, bundle: &Path, options: &Options, host: &cgroup::Layout
         keyring: (!options.no_new_keyring).then(|| format!("_ses.{}", options.id)),
         preserve_fds: options.preserve_fds,
         rootless: options.rootless,
+        external: None,
         warnings,
     })
 }

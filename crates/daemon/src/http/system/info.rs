@@ -1,8 +1,11 @@
 use std::{collections::BTreeMap, fs};
 
 use axum::extract::State;
-use longshore_api::system::{Commit, IndexConfig, Info, Plugins, RegistryConfig, Runtime};
-use longshore_engine::container::{Containers, Phase};
+use longshore_api::system::{Commit, Discovered, IndexConfig, Info, Plugins, RegistryConfig, Runtime};
+use longshore_engine::{
+    container::{Containers, Phase},
+    spec::{Host, cdi::Found},
+};
 use longshore_image::Images;
 use longshore_types::Timestamp;
 use serde_json::Value;
@@ -27,7 +30,16 @@ pub(super) async fn info(
         containers.all().iter().map(|container| container.record().state.phase).collect();
     let having = |wanted: &[Phase]| phases.iter().filter(|phase| wanted.contains(phase)).count();
     let config = system.config();
+    let host = containers.host()?.clone();
     let mut info = described(&system, &config);
+    limits(&mut info, &host);
+    let directories = config.cdi_directories();
+    info.cdi_spec_dirs = directories.iter().map(|directory| directory.display().to_string()).collect();
+    let found = tokio::task::spawn_blocking(move || Found::read(&directories)).await.unwrap_or_default();
+    info.discovered_devices = found.names().map(Discovered::cdi).collect();
+    if !found.warnings.is_empty() {
+        info.warnings.get_or_insert_default().extend(found.warnings);
+    }
     info.containers = phases.len();
     info.containers_running = having(&[Phase::Running, Phase::Restarting]);
     info.containers_paused = having(&[Phase::Paused]);
@@ -39,7 +51,7 @@ pub(super) async fn info(
     let forwards = fs::read("/proc/sys/net/ipv4/ip_forward").is_ok_and(|text| text.starts_with(b"1"));
     info.ipv4_forwarding = forwards;
     if !forwards {
-        info.warnings = Some(vec!["WARNING: IPv4 forwarding is disabled".into()]);
+        info.warnings.get_or_insert_default().push("WARNING: IPv4 forwarding is disabled".into());
     }
     let document = info.for_version(version);
     document.map(Json).map_err(|error| Failure::of(longshore_types::Kind::Internal, error.to_string()))
@@ -66,15 +78,7 @@ fn described(system: &System, config: &Config) -> Info {
             authorization: None,
             log: vec!["fluentd", "gelf", "journald", "json-file", "local", "syslog"],
         },
-        memory_limit: true,
-        swap_limit: facts.has_swap_limit,
-        cpu_cfs_period: true,
-        cpu_cfs_quota: true,
-        cpu_shares: true,
-        cpu_set: true,
-        pids_limit: true,
         debug: config.debug,
-        oom_kill_disable: facts.has_oom_switch,
         logging_driver: config.log_driver.clone(),
         cgroup_driver: "cgroupfs",
         cgroup_version: facts.cgroup_version,
@@ -97,12 +101,43 @@ fn described(system: &System, config: &Config) -> Info {
         runtimes: runtimes(config),
         default_runtime: if name.is_empty() { "runc" } else { name }.to_owned(),
         live_restore_enabled: true,
-        init_binary: "longshore-runtime".into(),
+        init_binary: init(config),
         runc_commit: Commit { id: OWN.into() },
         init_commit: Commit { id: OWN.into() },
         security_options: security(config, facts.cgroup_version),
         ..Info::default()
     }
+}
+
+/// The limits that the kernel can hold, and what is told of those that it cannot.
+fn limits(info: &mut Info, host: &Host) {
+    info.memory_limit = host.memory_limit;
+    info.swap_limit = host.swap_limit;
+    info.cpu_cfs_period = host.cpu_bandwidth;
+    info.cpu_cfs_quota = host.cpu_bandwidth;
+    info.cpu_shares = host.cpu_shares;
+    info.cpu_set = host.cpuset;
+    info.pids_limit = host.pids_limit;
+    info.oom_kill_disable = host.oom_kill_disable;
+    let warnings = [
+        (host.memory_limit, "WARNING: No memory limit support"),
+        (host.swap_limit, "WARNING: No swap limit support"),
+        (host.cpu_bandwidth, "WARNING: No cpu cfs quota support"),
+        (host.cpu_bandwidth, "WARNING: No cpu cfs period support"),
+        (host.cpu_shares, "WARNING: No cpu shares support"),
+        (host.cpuset, "WARNING: No cpuset support"),
+    ];
+    let told = warnings.into_iter().filter(|(has, _)| !has).map(|(_, warning)| warning.to_owned());
+    let told: Vec<String> = told.collect();
+    if !told.is_empty() {
+        info.warnings.get_or_insert_default().extend(told);
+    }
+}
+
+/// The name of the program that `--init` is.
+fn init(config: &Config) -> String {
+    let path = config.init_path.as_deref().unwrap_or("longshore-runtime".as_ref());
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Confinement of containers, as Docker words it.

@@ -4,4 +4,5 @@ mod asked;
 mod ends;
 mod files;
 mod restore;
+mod runtimes;
 mod verbs;

@@ -26,6 +26,11 @@ impl Bed {
         Self::of(Longshored::prepare(&[]))
     }
 
+    /// One whose daemon has more flags.
+    pub(crate) fn with(args: &[&str]) -> Self {
+        Self::of(Longshored::prepare(args))
+    }
+
     /// One with a daemon that has not been started.
     pub(crate) fn of(mut daemon: Longshored) -> Self {
         import(&daemon);

@@ -4,6 +4,7 @@
 
 mod attach;
 pub(crate) mod bed;
+mod drivers;
 mod exec;
 mod followers;
 mod health;
