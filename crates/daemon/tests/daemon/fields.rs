@@ -34,7 +34,12 @@ fn fields() -> impl Iterator<Item = Field> {
         let mut word = || words.next().expect("four words");
         let (id, place, name, kind) = (word(), word(), word(), word());
         let operation = OPERATIONS.iter().find(|operation| operation.id == id).expect("an operation");
-        (!OUTSIDE.contains(&id) && name != "fromImage").then_some(Field { operation, place, name, kind })
+        (!OUTSIDE.contains(&id) && !["fromImage", "fromSrc"].contains(&name)).then_some(Field {
+            operation,
+            place,
+            name,
+            kind,
+        })
     })
 }
 

@@ -53,6 +53,10 @@ impl Networks {
         }
         let mut inside = namespace.inside()?;
         let mut names = inside.names()?;
+        let stays = endpoints.values_mut().filter(|endpoint| !is_gone(endpoint));
+        for (interface, name) in stays.filter_map(|endpoint| endpoint.interface.as_mut()).zip(&names) {
+            interface.name.clone_from(name);
+        }
         for endpoint in endpoints.values_mut().filter(|endpoint| is_gone(endpoint)) {
             let Some(interface) = &mut endpoint.interface else { continue };
             let free = (0..u16::MAX).map(|index| format!("eth{index}")).find(|name| !names.contains(name));
@@ -60,7 +64,8 @@ impl Networks {
             interface.plug(&self.0.links, namespace, &mut inside)?;
             names.push(interface.name.clone());
         }
-        let all: Vec<(String, Endpoint)> = endpoints.clone().into_iter().collect();
+        let mut all: Vec<(String, Endpoint)> = endpoints.clone().into_iter().collect();
+        all.sort_by_key(|(_, endpoint)| endpoint.interface.as_ref().map(|interface| interface.name.clone()));
         if let Some(gateway) = way_out(&all).and_then(|endpoint| endpoint.gateway) {
             inside.set_default_route(gateway)?;
         }

@@ -33,11 +33,11 @@ impl Networks {
                 tracing::error!(container = %record.id, error = crate::line(&error), "cannot take up its networks");
             }
         }
-        let owned = self.sweep_links()?;
+        let (owned, is_swept) = self.sweep_links()?;
         self.sweep_namespaces(running);
         let ports: Vec<Published> =
             self.state().sandboxes.values().flat_map(|sandbox| sandbox.published.clone()).collect();
-        if !owned.is_empty() || !ports.is_empty() {
+        if is_swept || !owned.is_empty() || !ports.is_empty() {
             self.install_rules(&owned, &ports)?;
         }
         Ok(())
@@ -146,10 +146,11 @@ impl Networks {
         [bound, of_init].iter().find_map(|path| Namespace::open(path).ok())
     }
 
-    /// Takes away bridges that were ours and are no network's. The networks whose bridges are there.
-    fn sweep_links(&self) -> Result<Vec<Network>> {
+    /// Takes away bridges that were ours and are no network's. The networks whose bridges are there, and whether any
+    /// bridge was taken away.
+    fn sweep_links(&self) -> Result<(Vec<Network>, bool)> {
         let prefix = format!("{}:", self.0.settings.table);
-        let mut there = Vec::new();
+        let (mut there, mut is_swept) = (Vec::new(), false);
         for link in self.0.links.all()? {
             let Some(id) = link.owner.strip_prefix(&prefix) else { continue };
             let record = self.state().networks.get_mut(id).map(|network| {
@@ -159,11 +160,14 @@ impl Networks {
             match record {
                 Some(record) if record.driver != "bridge" => {}
                 Some(record) => there.push(record),
-                None => self.0.links.delete(&link.name)?,
+                None => {
+                    self.0.links.delete(&link.name)?;
+                    is_swept = true;
+                }
             }
         }
         there.extend(self.given_in_use());
-        Ok(there)
+        Ok((there, is_swept))
     }
 
     /// The default network where its bridge is somebody else's and a container is on it.

@@ -114,12 +114,11 @@ fn a_panic_is_answered_and_the_daemon_goes_on() {
     Place::on_a_host(|place| {
         let id = place.bed.create(&["sleep", "1000"], &Value::Null);
         let clean = place.footprint();
-        for (request, step) in [
-            (Exchange::new("POST", &format!("/containers/{id}/rename?name=other")), 1),
-            (Exchange::new("POST", "/volumes/create").json(&json!({ "Name": "one" })), 1),
-            (Exchange::new("POST", "/containers/create").json(&json!({ "Image": "busybox" })), 4),
+        for request in [
+            Exchange::new("POST", &format!("/containers/{id}/rename?name=other")),
+            Exchange::new("POST", "/volumes/create").json(&json!({ "Name": "one" })),
         ] {
-            place.arm("panic", step);
+            place.arm("panic", 1);
             let answer = send(&place.bed, &request).expect("an answer").expect(500);
             assert_eq!(answer.message(), "the daemon has a fault: see its log");
             place.disarm_alive();
@@ -127,16 +126,6 @@ fn a_panic_is_answered_and_the_daemon_goes_on() {
             let status = send(&place.bed, &request).expect("an answer").status;
             assert!([201, 204].contains(&status), "{status}");
             drop(place.bed.daemon.delete("/volumes/one"));
-            for container in look(&place.bed, "/containers/json?all=1").as_array().unwrap() {
-                if container["Id"] != json!(id) {
-                    drop(
-                        place
-                            .bed
-                            .daemon
-                            .delete(&format!("/containers/{}", container["Id"].as_str().unwrap())),
-                    );
-                }
-            }
         }
         assert!(place.bed.daemon.is_alive());
         assert!(place.bed.daemon.log().contains("a route panicked"));

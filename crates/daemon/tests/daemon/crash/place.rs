@@ -1,7 +1,7 @@
 //! Where a daemon is killed: what is there of it, and the file that says when.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
@@ -19,6 +19,8 @@ use crate::streams::bed::Bed;
 pub(super) struct Place {
     pub(super) bed: Bed,
     armed: PathBuf,
+    /// How often it was armed.
+    times: Cell<u32>,
     /// The containers that there ever were.
     ids: RefCell<BTreeSet<String>>,
 }
@@ -31,7 +33,8 @@ impl Place {
             let mut daemon = Longshored::prepare(&[]);
             let armed = daemon.dir().join("armed");
             daemon.set_env("LONGSHORE_FAILPOINT_ARMED", armed.to_str().unwrap());
-            let mut place = Self { bed: Bed::of(daemon), armed, ids: RefCell::default() };
+            let mut place =
+                Self { bed: Bed::of(daemon), armed, times: Cell::default(), ids: RefCell::default() };
             work(&mut place);
             place.clear();
         })
@@ -42,7 +45,10 @@ impl Place {
     pub(super) fn arm(&self, action: &str, step: usize) {
         let unfinished = self.armed.with_extension("new");
         fs::remove_file(self.steps()).ok();
-        fs::write(&unfinished, format!("{action} {} {step}", self.bed.daemon.pid())).unwrap();
+        let time = self.times.get() + 1;
+        self.times.set(time);
+        // Each time is counted from its own beginning.
+        fs::write(&unfinished, format!("{action} {} {step} {time}", self.bed.daemon.pid())).unwrap();
         fs::rename(unfinished, &self.armed).unwrap();
     }
 
