@@ -62,7 +62,9 @@ fn value(directive: &Directive, texts: &[&str]) -> Result<Value, ConfigError> {
         Shape::List => Ok(texts.iter().copied().map(Value::from).collect()),
         Shape::Pairs => {
             let pair = |text: &&str| {
-                let (name, value) = text.split_once('=').ok_or_else(|| invalid(text))?;
+                // A feature that is named is on.
+                let alone = (directive.key == "features").then_some((*text, "true"));
+                let (name, value) = text.split_once('=').or(alone).ok_or_else(|| invalid(text))?;
                 let value = match directive.key {
                     "runtimes" => json!({ "path": value }),
                     "features" => flag(value).map(Value::Bool).ok_or_else(|| invalid(text))?,

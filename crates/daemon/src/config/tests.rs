@@ -142,6 +142,16 @@ fn the_last_of_a_flag_counts() {
     assert_eq!(config.labels, ["a=b", "c=d"]);
 }
 
+#[test]
+fn a_feature_that_is_named_is_on() {
+    let settings = read(&["--feature", "cdi", "--feature", "other=false"], "{}").expect("settings");
+    assert_eq!(
+        (settings.config.features.get("cdi"), settings.config.features.get("other")),
+        (Some(&true), Some(&false))
+    );
+    assert!(read(&["--add-runtime", "alone"], "{}").is_err());
+}
+
 /// What each directive does, by its key or, where it has none, its flag. A new one has to be looked at here.
 #[test]
 fn no_directive_is_silent() {
