@@ -288,3 +288,16 @@ fn without_a_mount_namespace_the_hosts_is_not_touched() {
     let said = bed.run(&bundle).ok().stdout;
     assert!(said.ends_with("procfs\n") && said.lines().count() > 2, "{said}");
 }
+
+#[test]
+fn a_tmpfs_has_the_mode_of_what_it_covers_or_the_kernels() {
+    let bed = Bed::new("mttmpmode");
+    let mut bundle = bed.bundle();
+    fs::create_dir(bundle.rootfs("covered")).unwrap();
+    rustix::fs::chmod(bundle.rootfs("covered"), rustix::fs::Mode::from_raw_mode(0o710)).unwrap();
+    for destination in ["/covered", "/new"] {
+        bundle.push("/mounts", json!({ "destination": destination, "type": "tmpfs", "source": "tmpfs" }));
+    }
+    bundle.args(&["/bin/stat", "-c", "%a", "/covered", "/new"]);
+    assert_eq!(bed.run(&bundle).ok().stdout, "710\n1777\n");
+}

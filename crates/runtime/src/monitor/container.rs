@@ -29,6 +29,8 @@ pub(super) struct Container {
     pub(super) external: Option<(External, ContainerId)>,
     /// It was frozen here, and not thawed since.
     pub(super) paused: bool,
+    /// Whether its init was sent SIGKILL. Frozen on its way to its end it would never get there.
+    pub(super) killed: bool,
 }
 
 impl Container {

@@ -123,6 +123,9 @@ impl Monitor {
 
     fn pause(&mut self) -> Result<Reply, Refusal> {
         self.runs()?;
+        if self.parts.container.killed {
+            return Err(Refusal::Ended);
+        }
         self.parts.container.pause().map_err(|error| frozen("pause", &error))?;
         Ok(Reply::Done)
     }
@@ -170,6 +173,7 @@ impl Monitor {
     fn signal(&mut self, target: &Target, signal: i32) -> Result<Reply, Refusal> {
         let done = self.send(target, signal)?;
         if signal == SIGKILL && !matches!(target, Target::Exec(_)) {
+            self.parts.container.killed = true;
             // A frozen process dies of nothing in version 1.
             self.parts.container.resume().map_err(|error| frozen("resume", &error))?;
         }

@@ -105,8 +105,17 @@ pub(super) fn start(
     let identity = Identity::of(pid).unwrap_or(Identity { pid, start_ticks: 0 });
     let shares_pids = !plan.namespaces.makes(NamespaceKind::Pid);
     let context = Context::new(plan, identity, cgroup.record());
-    let container =
-        Container { pid, pidfd, started_at, cgroup, shares_pids, remove_cgroup, external, paused: false };
+    let container = Container {
+        pid,
+        pidfd,
+        started_at,
+        cgroup,
+        shares_pids,
+        remove_cgroup,
+        external,
+        paused: false,
+        killed: false,
+    };
     let parts = Parts {
         poll,
         signals,

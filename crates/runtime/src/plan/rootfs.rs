@@ -119,7 +119,15 @@ fn paths(field: &'static str, list: &[String]) -> Result<Vec<String>, PlanError>
         mounts::clean(path)
             .ok_or_else(|| PlanError::Invalid { field: format!("{field}[{index}]"), value: path.clone() })
     };
-    list.iter().enumerate().map(cleaned).collect()
+    let mut paths = Vec::with_capacity(list.len());
+    for path in list.iter().enumerate().map(cleaned) {
+        let path = path?;
+        // Twice would be two mounts.
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    Ok(paths)
 }
 
 /// The default nodes, then the spec's; a spec's node replaces the default one of the same path.

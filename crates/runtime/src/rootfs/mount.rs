@@ -181,10 +181,15 @@ fn filesystem(tree: &Tree, step: &MountStep, name: &str, label: &str) -> io::Res
         data.push(("context".into(), Some(label.to_owned())));
     }
     if name == "tmpfs" && !data.iter().any(|(key, _)| key == "mode") {
-        // It shows the mode of the directory that it covers (runc's rule).
-        let covered = tree.target(&step.destination, Target::Directory)?;
-        let mode = rustix::fs::statat(covered, c"", AtFlags::EMPTY_PATH)?.st_mode & 0o7777;
-        data.push(("mode".into(), Some(format!("{mode:o}"))));
+        // It shows the mode of the directory that it covers, if there was one (runc's rule); else the kernel's, 1777.
+        match tree.open(&step.destination, OFlags::PATH | OFlags::DIRECTORY) {
+            Ok(covered) => {
+                let mode = rustix::fs::statat(covered, c"", AtFlags::EMPTY_PATH)?.st_mode & 0o7777;
+                data.push(("mode".into(), Some(format!("{mode:o}"))));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
     }
     if data.iter().any(|(_, value)| value.as_ref().is_some_and(|value| value.len() > MAX_VALUE)) {
         return in_place(tree, step, name, &data).map(|()| None);
