@@ -16,16 +16,17 @@ fn until(bed: &Bed, id: &str, status: &str) -> Value {
     }
 }
 
-fn check(script: &str) -> Value {
+/// A check that may take so many milliseconds.
+fn check(script: &str, timeout: u64) -> Value {
     json!({ "Healthcheck": {
-        "Test": ["CMD-SHELL", script], "Interval": 100_000_000, "Timeout": 400_000_000, "Retries": 2,
+        "Test": ["CMD-SHELL", script], "Interval": 100_000_000, "Timeout": timeout * 1_000_000, "Retries": 2,
     }})
 }
 
 #[test]
 fn a_container_gets_well_and_ill() {
     let mut bed = Bed::new();
-    let id = bed.run(&["sleep", "1000"], &check("echo asked; test -e /tmp/well || exit 4"));
+    let id = bed.run(&["sleep", "1000"], &check("echo asked; test -e /tmp/well || exit 4", 30_000));
     assert_eq!(bed.inspect(&id)["State"]["Health"]["Status"], "starting");
     let health = until(&bed, &id, "unhealthy");
     assert!(health["FailingStreak"].as_i64().unwrap() >= 2, "{health}");
@@ -46,7 +47,7 @@ fn a_container_gets_well_and_ill() {
 #[test]
 fn a_check_that_takes_too_long_is_killed() {
     let bed = Bed::new();
-    let id = bed.run(&["sleep", "1000"], &check("echo begun; exec sleep 1000"));
+    let id = bed.run(&["sleep", "1000"], &check("echo begun; exec sleep 1000", 400));
     let health = until(&bed, &id, "unhealthy");
     let last = &health["Log"][0];
     assert_eq!(last["ExitCode"], -1);
